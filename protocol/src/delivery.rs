@@ -65,8 +65,12 @@ pub struct Delivery {
 /// What became of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is committed, or was committed before.
+    /// It is committed.
     Stored,
+    /// It is committed, and something newer was there already: not to be retained.
+    StoredLate,
+    /// It was committed before, or newer news made it void: acknowledged, and nothing more.
+    AlreadyStored,
     /// It will never be stored: its payload is not what its topic promises.
     Refused,
     /// It was not stored now; the sender must try again.

@@ -26,7 +26,11 @@ pub struct TopicName(String);
 impl TopicName {
     /// Reads a topic name.
     pub fn parse(text: &str) -> Result<Self, InvalidTopicName> {
-        if plain(text) && !text.contains(['+', '#']) { Ok(Self(text.to_owned())) } else { Err(InvalidTopicName) }
+        if plain(text) && !text.contains(['+', '#']) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidTopicName)
+        }
     }
 
     /// The name as text.

@@ -27,7 +27,8 @@ impl ApiKey {
     /// Reads a key.
     pub fn parse(text: &str) -> Result<Self, InvalidKey> {
         let text = text.trim();
-        let (subject, secret) = text.strip_prefix(PREFIX).and_then(|rest| rest.split_once('_')).ok_or(InvalidKey)?;
+        let (subject, secret) =
+            text.strip_prefix(PREFIX).and_then(|rest| rest.split_once('_')).ok_or(InvalidKey)?;
         let subject = DeviceId::parse(subject).map_err(|InvalidId| InvalidKey)?;
         if secret.len() != SECRET_LEN || !secret.bytes().all(|b| ALPHABET.contains(&b)) {
             return Err(InvalidKey);
@@ -37,11 +38,7 @@ impl ApiKey {
 
     /// A new key for `subject` from the operating system's random numbers.
     pub fn generate(subject: DeviceId) -> Self {
-        let mut random = [0u8; 32];
-        getrandom::fill(&mut random).expect("the operating system gives random numbers");
-        let mut text = format!("{PREFIX}{subject}_");
-        text.push_str(&base64url(&random));
-        Self { subject, text }
+        Self { subject, text: format!("{PREFIX}{subject}_{}", new_secret()) }
     }
 
     /// Whom the key names. Nothing is proven by it.
@@ -96,6 +93,13 @@ impl fmt::Debug for KeyHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("KeyHash(..)")
     }
+}
+
+/// 256 random bits from the operating system, as 43 characters that are safe in URLs and headers.
+pub fn new_secret() -> String {
+    let mut random = [0u8; 32];
+    getrandom::fill(&mut random).expect("the operating system gives random numbers");
+    base64url(&random)
 }
 
 fn base64url(bytes: &[u8]) -> String {

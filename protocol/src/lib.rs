@@ -19,7 +19,7 @@ pub use delivery::{Ack, Acknowledge, Delivery, Message, Outcome, Publication, Qo
 pub use filter::{InvalidFilter, InvalidTopicName, TopicFilter, TopicName};
 pub use id::{BootId, DeviceId, InvalidId, KeyId, SpoolId};
 pub use identity::{Identity, KeyKind};
-pub use key::{ApiKey, InvalidKey, KeyHash};
+pub use key::{ApiKey, InvalidKey, KeyHash, new_secret};
 pub use presence::{Host, OfflineReason, Presence, PresenceState};
 pub use report::{
     AgentHealth, Battery, Cpu, Disk, Interface, Memory, Network, Process, Report, Temperature, Volume,

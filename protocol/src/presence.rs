@@ -115,7 +115,13 @@ pub struct Presence {
 
 impl Presence {
     /// The birth of a connection.
-    pub fn birth(epoch: u64, at: Timestamp, agent_version: &str, boot_id: Option<BootId>, host: Host) -> Self {
+    pub fn birth(
+        epoch: u64,
+        at: Timestamp,
+        agent_version: &str,
+        boot_id: Option<BootId>,
+        host: Host,
+    ) -> Self {
         Self {
             v: 1,
             state: PresenceState::Online,
@@ -155,7 +161,8 @@ impl Presence {
 
 impl Payload for Presence {
     fn check(&self) -> Result<(), PayloadError> {
-        let short = |text: &Option<String>| text.as_ref().is_none_or(|t| t.chars().count() <= limits::MAX_TEXT_CHARS);
+        let short =
+            |text: &Option<String>| text.as_ref().is_none_or(|t| t.chars().count() <= limits::MAX_TEXT_CHARS);
         if !short(&self.agent_version) {
             return Err(PayloadError::Range("agent_version"));
         }
@@ -166,7 +173,9 @@ impl Payload for Presence {
             return Err(PayloadError::Range("epoch"));
         }
         let host = self.host.as_ref();
-        if host.is_some_and(|h| ![&h.hostname, &h.os, &h.os_version, &h.kernel, &h.arch].into_iter().all(short)) {
+        if host
+            .is_some_and(|h| ![&h.hostname, &h.os, &h.os_version, &h.kernel, &h.arch].into_iter().all(short))
+        {
             return Err(PayloadError::Range("host"));
         }
         Ok(())

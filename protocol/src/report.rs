@@ -228,6 +228,20 @@ impl Payload for Report {
         if lists.into_iter().any(|len| len > limits::MAX_LIST) {
             return Err(PayloadError::Range("a list"));
         }
+        let finite = |value: &f64| value.is_finite() && value.abs() < 1e15;
+        let numbers = [self.cpu.load1, self.cpu.load5, self.cpu.load15, self.battery.as_ref().map(|b| b.pct)];
+        let temperatures = self.temperatures.iter().map(|t| &t.celsius);
+        if !numbers.iter().flatten().chain(&self.cpu.cores).chain(temperatures).all(finite) {
+            return Err(PayloadError::Range("a number"));
+        }
+        let texts = (self.disk.volumes.iter().flat_map(|v| [Some(&v.mount), v.fs.as_ref()]))
+            .chain(self.network.interfaces.iter().map(|i| Some(&i.name)))
+            .chain(self.temperatures.iter().map(|t| Some(&t.label)))
+            .chain(self.top_cpu.iter().chain(&self.top_memory).map(|p| Some(&p.name)))
+            .chain(self.battery.iter().map(|b| Some(&b.state)));
+        if texts.flatten().any(|text| text.chars().count() > limits::MAX_TEXT_CHARS) {
+            return Err(PayloadError::Range("a text"));
+        }
         if self.boot_id.as_ref().is_some_and(|b| b.0.len() > 64) {
             return Err(PayloadError::Range("boot_id"));
         }

@@ -1,0 +1,505 @@
+//! The agent at work: sampling goes on whatever the connection does, and the connection takes what is there.
+
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use protocol::{
+    AgentHealth, ApiKey, Clock, DeviceTopic, Payload, Presence, Report, SpoolId, Topic, TopicName,
+};
+use tokio::sync::Notify;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use crate::address::Transport;
+use crate::backoff::{self, delay};
+use crate::collect::{Collectors, boot_id, facts};
+use crate::config::Config;
+use crate::link::{Link, NotTaken, Target, Will};
+use crate::spool::{Spool, SpoolLimits};
+use crate::state::{AlreadyRunning, State};
+use crate::trouble::{Cause, LinkError, Stage, explain};
+
+/// The agent's version, as it stands in the birth.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Time between the two readings that the first sample's rates need.
+const WARM_UP: Duration = Duration::from_millis(300);
+/// A sample that is younger counts as the present.
+const FRESH: Duration = Duration::from_secs(2);
+/// A connection that lasted as long is worth a quick return. Shorter ones slow down: two agents with one key take each
+/// other's place, and must not do so several times a second.
+const SETTLED: Duration = Duration::from_secs(5);
+/// How long a stop waits until the server has the farewell.
+const FAREWELL_DEADLINE: Duration = Duration::from_secs(2);
+/// After an outage the backlog leaves in batches of this many ...
+const BACKLOG_BATCH: usize = 20;
+/// ... with this pause between them, so that a fleet that comes back together does not drown its server, and
+/// the present always finds room in the window.
+const BACKLOG_PAUSE: Duration = Duration::from_millis(200);
+/// Reports of the backlog on their way at one time.
+const BACKLOG_WINDOW: usize = 32;
+
+/// Why the agent does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is one already.
+    #[error(transparent)]
+    AlreadyRunning(#[from] AlreadyRunning),
+    /// The server cannot be reached. Only where nothing tries again.
+    #[error("{}", explain(.0))]
+    Link(LinkError),
+}
+
+impl From<LinkError> for Error {
+    fn from(error: LinkError) -> Self {
+        Self::Link(error)
+    }
+}
+
+/// Runs the agent until `shutdown`, then says goodbye to the server. Trouble with the network, the server or the
+/// key is logged, and tried again.
+pub async fn run(config: Config, clock: Clock, shutdown: CancellationToken) -> Result<(), Error> {
+    let mut state = State::open(&config.state_dir)?;
+    let agent = Agent::new(&config, clock);
+    info!(
+        device.id = %agent.device(), server = %config.server, interval_s = config.interval.as_secs(),
+        version = VERSION, "agent started"
+    );
+    tokio::select! {
+        () = agent.sample_for_ever() => {}
+        () = agent.connect_for_ever(&mut state, &shutdown) => {}
+    }
+    info!("agent stopped");
+    Ok(())
+}
+
+/// Connects, sends a birth and one report, waits until the server has stored both, and says goodbye.
+pub async fn once(config: Config, clock: Clock) -> Result<(), Error> {
+    let mut state = State::open(&config.state_dir)?;
+    let agent = Agent::new(&config, clock);
+    let mut collectors = Collectors::new();
+    let connect = agent.connect(&mut state);
+    let sample = async {
+        collectors.sample().await;
+        sleep(WARM_UP).await;
+        agent.push(collectors.sample().await);
+    };
+    let (connected, ()) = tokio::join!(connect, sample);
+    let (mut link, epoch) = connected?;
+    agent.send_birth(&mut link, epoch).await;
+    agent.send(&mut link, 0..u64::MAX, false);
+    while link.window() > 0 {
+        agent.confirm(link.confirmed().await?);
+    }
+    agent.say_goodbye(link, epoch).await;
+    Ok(())
+}
+
+/// What would be sent.
+#[derive(Debug, Clone)]
+pub struct Preview {
+    /// The birth of the next connection.
+    pub birth: Presence,
+    /// A report of this moment.
+    pub report: Report,
+}
+
+/// Measures as the agent would and sends nothing. Needs no server.
+pub async fn preview(interval: Duration, clock: &Clock) -> Preview {
+    let mut collectors = Collectors::new();
+    collectors.sample().await;
+    sleep(WARM_UP).await;
+    let sample = collectors.sample().await;
+    let now = clock.now();
+    let epoch = u64::try_from(now.as_millis() / 1000).unwrap_or(0);
+    Preview {
+        birth: Presence::birth(epoch, now, VERSION, boot_id(), facts()),
+        report: sample.into_report(
+            SpoolId::generate(),
+            1,
+            now,
+            interval,
+            AgentHealth { spooled: Some(0), dropped: Some(0) },
+        ),
+    }
+}
+
+/// One thing that [`check`] looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// `None` when it could not be looked at.
+    pub fine: Option<bool>,
+    /// What was found, and what to do about it.
+    pub text: String,
+}
+
+/// Tries everything that the agent needs, without disturbing an agent that runs with the same state folder, and says
+/// what it found.
+pub async fn check(config: &Config, clock: &Clock) -> Vec<Finding> {
+    let finding = |fine, text: String| Finding { fine, text };
+    let mut findings = Vec::new();
+    let dir = config.state_dir.display();
+    findings.push(match crate::state::is_writable(&config.state_dir) {
+        Ok(()) => finding(Some(true), format!("the state folder {dir} can be written")),
+        Err(error) => finding(
+            Some(false),
+            format!("the state folder {dir} cannot be written ({error}); run as the agent's user, or give another with --state-dir"),
+        ),
+    });
+
+    // A device is one connection: showing its key would end the one of an agent that runs. Then a key that nobody
+    // has must do, which finds out everything but whether the real one is accepted.
+    let running = crate::state::is_taken(&config.state_dir);
+    let device = config.key.subject();
+    let key = if running { ApiKey::generate(device) } else { config.key.clone() };
+    let target =
+        Target::new(config.server.clone(), key, format!("{device}-check"), config.pin, clock.clone());
+    // No will and no birth, so that nobody hears of it.
+    let outcome = match target {
+        Ok(target) => Link::<()>::connect(Arc::new(target), None).await,
+        Err(error) => Err(error),
+    };
+    let failure = match outcome {
+        Ok(link) => {
+            link.close().await;
+            None
+        }
+        Err(error) if running && matches!(error.cause, Cause::KeyRefused) => None,
+        Err(error) => Some((error.cause.stage(), explain(&error))),
+    };
+    let secure = match (config.server.transport(), config.pin) {
+        (Transport::Plain, _) => "needs no certificate: it is this machine itself",
+        (_, Some(_)) => "shows the pinned certificate",
+        (_, None) => "shows a certificate that this machine trusts",
+    };
+    let steps = [
+        (Stage::Network, format!("answers at {}", config.server)),
+        (Stage::Tls, secure.to_owned()),
+        (Stage::Mqtt, "speaks MQTT".to_owned()),
+        (Stage::Key, format!("accepts the key of device {device}")),
+    ];
+    for (stage, text) in steps {
+        findings.push(match &failure {
+            Some((failed, sentence)) if *failed == stage => finding(Some(false), sentence.clone()),
+            Some((failed, _)) if *failed < stage => {
+                finding(None, format!("not known: whether the server {text}"))
+            }
+            None if running && stage == Stage::Key => finding(
+                None,
+                "not tried: the key, because an agent is running with this state folder; its log says whether it is \
+                 connected"
+                    .to_owned(),
+            ),
+            _ => finding(Some(true), format!("the server {text}")),
+        });
+    }
+    let now = jiff::Timestamp::from_millisecond(clock.now().as_millis()).unwrap_or_default();
+    findings.push(finding(None, format!("this machine's clock says {now:.0}; compare it with the server's")));
+    findings
+}
+
+/// What is known a publish by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tag {
+    Birth,
+    Farewell,
+    /// A sample of the spool, by its number.
+    Sample(u64),
+}
+
+/// What the two halves share: one fills the spool, the other empties it.
+struct Agent {
+    target: Result<Arc<Target>, LinkError>,
+    config: Config,
+    clock: Clock,
+    presence: TopicName,
+    buffer: Mutex<Buffer>,
+    /// Told after each push.
+    pushed: Notify,
+    /// Told when the present is wanted before it is due.
+    wanted: Notify,
+}
+
+struct Buffer {
+    spool: Spool,
+    /// When the newest sample was taken.
+    newest: Option<Instant>,
+}
+
+impl Agent {
+    fn new(config: &Config, clock: Clock) -> Self {
+        let device = config.key.subject();
+        Self {
+            target: target(config, &clock),
+            presence: Topic { device, what: DeviceTopic::Presence }.name(&config.topic_root),
+            config: config.clone(),
+            clock,
+            buffer: Mutex::new(Buffer {
+                spool: Spool::new(SpoolId::generate(), SpoolLimits::default()),
+                newest: None,
+            }),
+            pushed: Notify::new(),
+            wanted: Notify::new(),
+        }
+    }
+
+    fn device(&self) -> protocol::DeviceId {
+        self.config.key.subject()
+    }
+
+    fn buffer(&self) -> MutexGuard<'_, Buffer> {
+        // The spool is whole after every call of its methods.
+        self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a sample at every interval, and when one is wanted.
+    async fn sample_for_ever(&self) {
+        let mut collectors = Collectors::new();
+        collectors.sample().await;
+        sleep(WARM_UP).await;
+        let mut ticks = interval(self.config.interval);
+        // After a suspend or a stall the next sample comes at once and the ones missed never.
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = self.wanted.notified() => {
+                    if self.has_present() {
+                        continue;
+                    }
+                    ticks.reset();
+                }
+            }
+            self.push(collectors.sample().await);
+        }
+    }
+
+    fn push(&self, sample: crate::collect::Sample) {
+        let at = self.clock.now();
+        let mut buffer = self.buffer();
+        let spool = &mut buffer.spool;
+        let health = AgentHealth { spooled: u64::try_from(spool.len()).ok(), dropped: Some(spool.dropped()) };
+        let seq = spool.push(DeviceTopic::Report, |id, seq| {
+            sample.into_report(id, seq, at, self.config.interval, health).encode()
+        });
+        buffer.newest = Some(Instant::now());
+        drop(buffer);
+        debug!(report.seq = seq, "report taken");
+        self.pushed.notify_one();
+    }
+
+    fn has_present(&self) -> bool {
+        self.buffer().newest.is_some_and(|newest| newest.elapsed() < FRESH)
+    }
+
+    /// Connects, serves the connection until it is lost, and so on until `shutdown`.
+    async fn connect_for_ever(&self, state: &mut State, shutdown: &CancellationToken) {
+        let mut failures = 0u32;
+        let mut said = String::new();
+        loop {
+            let connected = tokio::select! {
+                connected = self.connect(state) => connected,
+                () = shutdown.cancelled() => return,
+            };
+            let lost = match connected {
+                Ok((link, epoch)) => {
+                    info!(server = %self.config.server, epoch, "connected");
+                    said.clear();
+                    let since = Instant::now();
+                    let Err(error) = self.serve(link, epoch, shutdown).await else {
+                        return;
+                    };
+                    if since.elapsed() >= SETTLED && !matches!(error.cause, Cause::NoAcknowledgement) {
+                        failures = 0;
+                    }
+                    error
+                }
+                Err(error) => error,
+            };
+            self.buffer().spool.rewind();
+            failures = failures.saturating_add(1);
+            let pause = delay(lost.cause.pace(), failures, backoff::random());
+            let sentence = explain(&lost);
+            // Once for each reason; the attempts themselves would fill the log.
+            if sentence == said {
+                debug!(attempt = failures, retry_in_ms = millis(pause), "no connection, trying again");
+            } else {
+                match lost.cause {
+                    Cause::KeyRefused | Cause::WrongPin { .. } => {
+                        error!("no connection, trying again every minute or so: {sentence}");
+                    }
+                    _ => warn!(retry_in_ms = millis(pause), "no connection, trying again: {sentence}"),
+                }
+                said = sentence;
+            }
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = shutdown.cancelled() => return,
+            }
+        }
+    }
+
+    async fn connect(&self, state: &mut State) -> Result<(Link<Tag>, u64), LinkError> {
+        let target = match &self.target {
+            Ok(target) => Arc::clone(target),
+            // The authorities of the machine may have been installed meanwhile.
+            Err(_) => target(&self.config, &self.clock)?,
+        };
+        let epoch = state.next_epoch(self.clock.now());
+        let will = Will { topic: self.presence.clone(), payload: Presence::will(epoch).encode() };
+        Ok((Link::connect(target, Some(will)).await?, epoch))
+    }
+
+    /// Sends what there is until the connection is lost (`Err`) or the agent shall stop (`Ok`).
+    async fn serve(
+        &self,
+        mut link: Link<Tag>,
+        epoch: u64,
+        shutdown: &CancellationToken,
+    ) -> Result<(), LinkError> {
+        self.send_birth(&mut link, epoch).await;
+        // The present first: the newest sample if it is fresh, or else one taken now. All before it is backlog, and
+        // waits until the present has left (or had been confirmed on the connection before).
+        let (present, mut present_sent) = {
+            let Buffer { spool, newest } = &*self.buffer();
+            let next = spool.next_seq();
+            if newest.is_some_and(|newest| newest.elapsed() < FRESH) {
+                (next - 1, !spool.has_unsent(next - 1..next))
+            } else {
+                (next, false)
+            }
+        };
+        self.wanted.notify_one();
+        let mut pace = interval(BACKLOG_PAUSE);
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            present_sent |= self.send(&mut link, present..u64::MAX, false);
+            let backlog = present_sent && self.buffer().spool.has_unsent(0..present);
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                () = self.pushed.notified() => {}
+                _ = pace.tick(), if backlog => {
+                    self.send(&mut link, 0..present, true);
+                }
+                confirmed = link.confirmed() => self.confirm(confirmed?),
+            }
+        }
+        self.say_goodbye(link, epoch).await;
+        Ok(())
+    }
+
+    /// Sends samples of the spool whose numbers are in `range`; the backlog of an outage a batch at a time. Says
+    /// whether there were any.
+    fn send(&self, link: &mut Link<Tag>, range: Range<u64>, backlog: bool) -> bool {
+        let batch = if backlog { BACKLOG_BATCH } else { usize::MAX };
+        let window = if backlog { BACKLOG_WINDOW } else { usize::MAX };
+        let mut sent = 0;
+        while sent < batch && link.has_room() && link.window() < window {
+            let Some(item) = self.buffer().spool.next_unsent(range.clone()) else {
+                break;
+            };
+            let topic = Topic { device: self.device(), what: item.what }.name(&self.config.topic_root);
+            let payload = if backlog { historical(item.payload) } else { item.payload };
+            let retain = item.what == DeviceTopic::Report && !backlog;
+            match link.publish(&topic, retain, payload, Tag::Sample(item.seq)) {
+                Ok(()) => sent += 1,
+                Err(NotTaken::TooLong) => {
+                    warn!(report.seq = item.seq, "a report is longer than the protocol allows; dropping it");
+                    self.buffer().spool.give_up(item.seq);
+                }
+                // The connection is gone; `confirmed` says so next, and the sample is sent on the next one.
+                Err(NotTaken::Later) => break,
+            }
+        }
+        sent > 0
+    }
+
+    async fn send_birth(&self, link: &mut Link<Tag>, epoch: u64) {
+        let host = tokio::task::spawn_blocking(|| (boot_id(), facts())).await;
+        let (boot_id, host) = host.unwrap_or_default();
+        let birth = Presence::birth(epoch, self.clock.now(), VERSION, boot_id, host);
+        // A fresh connection has room. If it is gone already, `confirmed` says so next.
+        link.publish(&self.presence, true, birth.encode(), Tag::Birth).ok();
+    }
+
+    fn confirm(&self, tag: Tag) {
+        if let Tag::Sample(seq) = tag {
+            self.buffer().spool.acknowledge(seq);
+            debug!(report.seq = seq, "report stored");
+        }
+    }
+
+    /// Tells the server that the device goes on purpose, and waits until it knows.
+    async fn say_goodbye(&self, mut link: Link<Tag>, epoch: u64) {
+        let farewell = Presence::farewell(epoch, self.clock.now()).encode();
+        let told = timeout(FAREWELL_DEADLINE, async {
+            while !link.has_room() {
+                self.confirm(link.confirmed().await?);
+            }
+            link.publish(&self.presence, true, farewell, Tag::Farewell).ok();
+            loop {
+                match link.confirmed().await? {
+                    Tag::Farewell => return Ok::<_, LinkError>(()),
+                    other => self.confirm(other),
+                }
+            }
+        });
+        if let Ok(Ok(())) = told.await {
+            link.close().await;
+        } else {
+            // Without DISCONNECT, so that the server tells the will: the farewell may not have arrived.
+            warn!("the server did not confirm the farewell");
+        }
+    }
+}
+
+fn target(config: &Config, clock: &Clock) -> Result<Arc<Target>, LinkError> {
+    let key = config.key.clone();
+    let client_id = key.subject().to_string();
+    Target::new(config.server.clone(), key, client_id, config.pin, clock.clone()).map(Arc::new)
+}
+
+/// The payload of a sample that comes after the fact, marked as such.
+fn historical(payload: Vec<u8>) -> Vec<u8> {
+    match serde_json::from_slice::<Report>(&payload) {
+        Ok(report) => Report { historical: true, ..report }.encode(),
+        Err(_) => payload,
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::Timestamp;
+
+    #[test]
+    fn the_agent_can_run_on_any_runtime() {
+        fn sendable<T: Send>(_: &T) {}
+        let key = ApiKey::generate(protocol::DeviceId::generate());
+        let config = Config::new(crate::ServerAddress::parse("127.0.0.1:1").unwrap(), key, "/nowhere".into());
+        let clock = Clock::manual(Timestamp(0));
+        sendable(&run(config.clone(), clock.clone(), CancellationToken::new()));
+        sendable(&once(config.clone(), clock.clone()));
+        sendable(&check(&config, &clock));
+    }
+
+    #[test]
+    fn a_late_report_says_that_it_is_late() {
+        let report = crate::collect::Sample::default().into_report(
+            SpoolId::generate(),
+            7,
+            Timestamp(5),
+            Duration::from_secs(30),
+            AgentHealth::default(),
+        );
+        let late = Report::decode(&historical(report.encode())).unwrap();
+        assert_eq!(late, Report { historical: true, ..report });
+        assert_eq!(historical(b"{}".to_vec()), b"{}", "what is no report stays as it is");
+    }
+}

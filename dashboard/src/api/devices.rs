@@ -1,0 +1,118 @@
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use protocol::{ApiKey, DeviceId, DeviceTopic, Publication, Topic};
+use store::DeviceKind;
+
+use crate::App;
+use crate::auth::{Admin, Viewer};
+use crate::error::ApiError;
+use crate::views::{AddedDeviceView, DeviceDetailView, DevicePatch, DeviceView, NewDevice};
+
+fn device_id(text: &str) -> Result<DeviceId, ApiError> {
+    DeviceId::parse(text).map_err(|_| ApiError::not_found("device"))
+}
+
+pub(super) async fn list(State(app): State<App>, _: Viewer) -> Json<Vec<DeviceView>> {
+    Json(app.store.devices().into_iter().map(DeviceView::of).collect())
+}
+
+pub(super) async fn show(
+    State(app): State<App>,
+    _: Viewer,
+    Path(id): Path<String>,
+) -> Result<Json<DeviceDetailView>, ApiError> {
+    let id = device_id(&id)?;
+    let device = app.store.device(id).ok_or_else(|| ApiError::not_found("device"))?;
+    let host = device.presence.as_ref().and_then(|p| p.host.clone());
+    let report = app.store.last_report(id).await?;
+    Ok(Json(DeviceDetailView {
+        device: DeviceView::of(device),
+        host: host.map(Into::into),
+        report: report.map(Into::into),
+    }))
+}
+
+/// The host that the browser used to reach us, without its port.
+fn host_of(headers: &HeaderMap) -> Option<String> {
+    let host = headers.get(header::HOST)?.to_str().ok()?;
+    let end = if host.starts_with('[') {
+        host.find(']').map(|i| i + 1)?
+    } else {
+        host.find(':').unwrap_or(host.len())
+    };
+    host.get(..end).filter(|h| !h.is_empty()).map(ToOwned::to_owned)
+}
+
+fn added(app: &App, headers: &HeaderMap, id: DeviceId, key: &ApiKey) -> Result<AddedDeviceView, ApiError> {
+    let name = app.store.device(id).map(|d| d.name).ok_or_else(|| ApiError::not_found("device"))?;
+    Ok(app.invitation.view(id, &name, key, host_of(headers).as_deref()))
+}
+
+pub(super) async fn add(
+    State(app): State<App>,
+    _: Admin,
+    headers: HeaderMap,
+    new: Result<Json<NewDevice>, JsonRejection>,
+) -> Result<(StatusCode, Json<AddedDeviceView>), ApiError> {
+    let Json(new) = new?;
+    let (id, key) = app.store.add_device(&new.name, &new.tags, DeviceKind::Agent).await??;
+    Ok((StatusCode::CREATED, Json(added(&app, &headers, id, &key)?)))
+}
+
+pub(super) async fn change(
+    State(app): State<App>,
+    _: Admin,
+    Path(id): Path<String>,
+    patch: Result<Json<DevicePatch>, JsonRejection>,
+) -> Result<Json<DeviceView>, ApiError> {
+    let (Json(patch), id) = (patch?, device_id(&id)?);
+    app.store.change_device(id, patch.name.as_deref(), patch.tags.as_deref()).await??;
+    let device = app.store.device(id).ok_or_else(|| ApiError::not_found("device"))?;
+    Ok(Json(DeviceView::of(device)))
+}
+
+pub(super) async fn remove(
+    State(app): State<App>,
+    _: Admin,
+    Path(id): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    let id = device_id(&id)?;
+    app.store.remove_device(id).await??;
+    for what in DeviceTopic::ALL {
+        // Third parties forget it too.
+        let topic = Topic { device: id, what }.name(&app.root);
+        (app.publish)(&Publication { topic, payload: bytes::Bytes::new(), retain: true });
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn rotate_key(
+    State(app): State<App>,
+    _: Admin,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+) -> Result<Json<AddedDeviceView>, ApiError> {
+    let id = device_id(&id)?;
+    let key = app.store.rotate_key(id).await??;
+    Ok(Json(added(&app, &headers, id, &key)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_loses_its_port() {
+        let host = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, text.parse().unwrap());
+            host_of(&headers)
+        };
+        assert_eq!(host("watch.example.net:38888").as_deref(), Some("watch.example.net"));
+        assert_eq!(host("192.0.2.1").as_deref(), Some("192.0.2.1"));
+        assert_eq!(host("[2001:db8::1]:38888").as_deref(), Some("[2001:db8::1]"));
+        assert_eq!(host("["), None);
+    }
+}

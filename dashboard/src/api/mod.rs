@@ -1,0 +1,37 @@
+//! All routes. A resource is one file: parameters, handlers, views.
+
+mod devices;
+mod health;
+mod samples;
+mod session;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+
+use crate::error::ApiError;
+use crate::{App, live, page};
+
+/// The largest body that is read, in bytes.
+const MAX_BODY: usize = 64 * 1024;
+
+pub(crate) fn routes(app: App) -> Router {
+    let v1 = Router::new()
+        .route("/session", get(session::show))
+        .route("/setup", post(session::set_up))
+        .route("/login", post(session::log_in))
+        .route("/logout", post(session::log_out))
+        .route("/devices", get(devices::list).post(devices::add))
+        .route("/devices/{id}", get(devices::show).patch(devices::change).delete(devices::remove))
+        .route("/devices/{id}/rotate-key", post(devices::rotate_key))
+        .route("/devices/{id}/samples", get(samples::show))
+        .fallback(|| async { ApiError::new(StatusCode::NOT_FOUND, "not_found", "There is no such path.") });
+    Router::new()
+        .nest("/api/v1", v1)
+        .route("/live", get(live::open))
+        .route("/healthz", get(health::healthz))
+        .route("/metrics", get(health::metrics))
+        .fallback(page::serve)
+        .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY))
+        .with_state(app)
+}

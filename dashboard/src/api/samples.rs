@@ -1,0 +1,84 @@
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use protocol::{DeviceId, Timestamp};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use store::{Metric, Range};
+
+use crate::App;
+use crate::auth::Viewer;
+use crate::error::ApiError;
+use crate::views::{SeriesView, rfc3339};
+
+/// Points of one answer at most.
+const MAX_POINTS: usize = 2_000;
+/// The longest span, in milliseconds: ten years.
+const MAX_SPAN_MS: i64 = 10 * 366 * 86_400_000;
+/// Devices report every 30 s unless told otherwise: finer steps would be mostly gaps.
+const SHORTEST_STEP_MS: i64 = 30_000;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Params {
+    from: Option<String>,
+    to: Option<String>,
+    points: Option<usize>,
+    metrics: Option<String>,
+}
+
+fn moment(field: &'static str, text: &str) -> Result<Timestamp, ApiError> {
+    text.parse::<jiff::Timestamp>()
+        .map(|at| Timestamp(at.as_millisecond()))
+        .map_err(|_| ApiError::invalid(field, "A time looks like 2026-11-20T06:53:06Z."))
+}
+
+fn metrics(text: Option<&str>) -> Result<Vec<Metric>, ApiError> {
+    let Some(text) = text else {
+        return Ok(Metric::ALL.to_vec());
+    };
+    text.split(',')
+        .map(|name| {
+            Metric::parse(name.trim()).ok_or_else(|| {
+                let known: Vec<&str> = Metric::ALL.iter().map(|m| m.as_str()).collect();
+                ApiError::invalid("metrics", format!("There are: {}.", known.join(", ")))
+            })
+        })
+        .collect()
+}
+
+pub(super) async fn show(
+    State(app): State<App>,
+    _: Viewer,
+    Path(id): Path<String>,
+    params: Result<Query<Params>, QueryRejection>,
+) -> Result<Json<Map<String, Value>>, ApiError> {
+    let Query(params) = params?;
+    let id = DeviceId::parse(&id).map_err(|_| ApiError::not_found("device"))?;
+    let to = params.to.as_deref().map_or_else(|| Ok(app.store.clock().now()), |text| moment("to", text))?;
+    let from =
+        params.from.as_deref().map_or_else(|| Ok(to.plus_millis(-3_600_000)), |text| moment("from", text))?;
+    if from >= to || to.millis_since(from) > MAX_SPAN_MS {
+        return Err(ApiError::invalid("from", "`from` lies before `to`, by at most ten years."));
+    }
+    let points = params.points.unwrap_or(600);
+    if !(1..=MAX_POINTS).contains(&points) {
+        return Err(ApiError::invalid("points", format!("1 to {MAX_POINTS} points.")));
+    }
+    let range = Range::new(from, to, points, SHORTEST_STEP_MS);
+    let metrics = metrics(params.metrics.as_deref())?;
+    let samples =
+        app.store.samples(id, range, &metrics).await?.ok_or_else(|| ApiError::not_found("device"))?;
+    let at: Vec<String> = (0..)
+        .take(range.steps)
+        .map(|step: i64| rfc3339(range.from.plus_millis(step.saturating_mul(range.step_ms))))
+        .collect();
+    let mut answer = Map::new();
+    answer.insert("at".to_owned(), json!(at));
+    answer.insert("step_s".to_owned(), json!(range.step_ms / 1000));
+    for series in samples.series {
+        let name = series.metric.as_str().to_owned();
+        answer.insert(name, json!(SeriesView { min: series.min, avg: series.avg, max: series.max }));
+    }
+    Ok(Json(answer))
+}

@@ -1,0 +1,110 @@
+use std::time::Instant;
+
+use axum::Json;
+use axum::extract::State;
+use axum::extract::rejection::JsonRejection;
+use axum::http::{HeaderMap, StatusCode};
+use axum_extra::extract::cookie::CookieJar;
+use protocol::KeyHash;
+
+use crate::auth::{self, Peer, Proof, Viewer, authenticate, check_credentials};
+use crate::error::ApiError;
+use crate::views::{LoginForm, SessionView, SetupForm, UserView, rfc3339};
+use crate::{App, lock};
+
+async fn view(app: &App, viewer: Option<Viewer>) -> Result<SessionView, ApiError> {
+    Ok(SessionView {
+        setup_needed: app.store.count_people().await? == 0,
+        csrf: viewer.as_ref().and_then(|v| v.csrf.clone()),
+        user: viewer
+            .map(|v| UserView { name: v.name.unwrap_or_else(|| "token".to_owned()), role: v.role.as_str() }),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        server_time: rfc3339(app.store.clock().now()),
+    })
+}
+
+pub(super) async fn show(State(app): State<App>, headers: HeaderMap) -> Result<Json<SessionView>, ApiError> {
+    let viewer = authenticate(&headers, &app).await.ok().flatten();
+    Ok(Json(view(&app, viewer).await?))
+}
+
+async fn signed_in(
+    app: &App,
+    peer: Peer,
+    jar: CookieJar,
+    name: &str,
+) -> Result<(CookieJar, Json<SessionView>), ApiError> {
+    let (cookie, csrf) = auth::sign_in(app, peer, name).await?;
+    let (_, role) = app.store.person(name).await?.ok_or_else(ApiError::unauthenticated)?;
+    let proof = Proof::Cookie(KeyHash::of(cookie.value().as_bytes()));
+    let viewer = Viewer { name: Some(name.to_owned()), role, csrf: Some(csrf), proof };
+    Ok((jar.add(cookie), Json(view(app, Some(viewer)).await?)))
+}
+
+pub(super) async fn set_up(
+    State(app): State<App>,
+    peer: Peer,
+    jar: CookieJar,
+    form: Result<Json<SetupForm>, JsonRejection>,
+) -> Result<(CookieJar, Json<SessionView>), ApiError> {
+    let Json(form) = form?;
+    app.attempts
+        .count(peer.address, app.config.login_attempts, Instant::now())
+        .map_err(ApiError::too_many)?;
+    let refused = || {
+        ApiError::new(
+            StatusCode::FORBIDDEN,
+            "setup_token_invalid",
+            "This link is not valid any more. Restart the server for a new one, or run `openclaw-watch user add`.",
+        )
+    };
+    let shown = KeyHash::of(form.token.as_bytes());
+    if !lock(&app.setup).is_some_and(|token| token.matches(&shown)) {
+        return Err(refused());
+    }
+    let name = form.name.trim().to_owned();
+    check_credentials(&name, &form.password).map_err(|(field, why)| ApiError::invalid(field, why))?;
+    let hash = auth::hash_password(form.password).await.map_err(|error| ApiError::internal(&error))?;
+    if !app.store.add_first_person(&name, &hash).await? {
+        return Err(refused());
+    }
+    *lock(&app.setup) = None;
+    app.attempts.forget(peer.address);
+    tracing::info!(person = %name, "first admin was set up");
+    signed_in(&app, peer, jar, &name).await
+}
+
+pub(super) async fn log_in(
+    State(app): State<App>,
+    peer: Peer,
+    jar: CookieJar,
+    form: Result<Json<LoginForm>, JsonRejection>,
+) -> Result<(CookieJar, Json<SessionView>), ApiError> {
+    let Json(form) = form?;
+    app.attempts
+        .count(peer.address, app.config.login_attempts, Instant::now())
+        .map_err(ApiError::too_many)?;
+    let name = form.name.trim().to_owned();
+    if !auth::verify(&app, &name, form.password).await? {
+        tracing::warn!(peer.address = %peer.address, "login refused");
+        return Err(ApiError::new(
+            StatusCode::UNAUTHORIZED,
+            "bad_credentials",
+            "The name or the password is wrong.",
+        ));
+    }
+    app.attempts.forget(peer.address);
+    signed_in(&app, peer, jar, &name).await
+}
+
+pub(super) async fn log_out(
+    State(app): State<App>,
+    peer: Peer,
+    jar: CookieJar,
+    viewer: Viewer,
+) -> Result<(CookieJar, StatusCode), ApiError> {
+    if let Proof::Cookie(cookie) = viewer.proof {
+        app.store.remove_login(&cookie).await?;
+    }
+    Ok((jar.add(auth::end_cookie(peer)), StatusCode::NO_CONTENT))
+}

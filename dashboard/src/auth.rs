@@ -1,0 +1,255 @@
+//! Who is asking. A handler with [`Viewer`] or [`Admin`] in its signature is closed to everybody else; one without
+//! is visibly public.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use argon2::Argon2;
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
+use protocol::KeyHash;
+use store::Role;
+
+use crate::App;
+use crate::error::ApiError;
+use crate::lock;
+
+const COOKIE: &str = "ocw_login";
+const CSRF: &str = "x-csrf-token";
+
+/// Where a request came from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer {
+    pub(crate) address: IpAddr,
+    pub(crate) tls: bool,
+}
+
+impl<S: Sync> FromRequestParts<S> for Peer {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let missing = || ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "No peer address.");
+        parts.extensions.get::<Self>().copied().ok_or_else(missing)
+    }
+}
+
+/// Somebody who may look.
+#[derive(Debug, Clone)]
+pub(crate) struct Viewer {
+    pub(crate) name: Option<String>,
+    pub(crate) role: Role,
+    pub(crate) csrf: Option<String>,
+    pub(crate) proof: Proof,
+}
+
+/// What was shown.
+#[derive(Debug, Clone)]
+pub(crate) enum Proof {
+    Cookie(KeyHash),
+    Token(KeyHash),
+}
+
+/// Somebody who may change things.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Admin;
+
+impl FromRequestParts<App> for Viewer {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let viewer = authenticate(&parts.headers, app).await?.ok_or_else(ApiError::unauthenticated)?;
+        // A browser sends its cookie whoever asks it to: what changes something must show that our page asked.
+        let harmless = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
+        if let (Some(csrf), false) = (&viewer.csrf, harmless) {
+            let shown = parts.headers.get(CSRF).map(|value| KeyHash::of(value.as_bytes()));
+            if !shown.is_some_and(|shown| shown.matches(&KeyHash::of(csrf.as_bytes()))) {
+                return Err(ApiError::new(StatusCode::FORBIDDEN, "csrf", "Reload the page and try again."));
+            }
+        }
+        Ok(viewer)
+    }
+}
+
+impl FromRequestParts<App> for Admin {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let viewer = Viewer::from_request_parts(parts, app).await?;
+        if viewer.role == Role::Admin { Ok(Self) } else { Err(ApiError::forbidden()) }
+    }
+}
+
+/// Whoever is asking, `None` when nobody said.
+pub(crate) async fn authenticate(headers: &HeaderMap, app: &App) -> Result<Option<Viewer>, ApiError> {
+    if let Some(value) = headers.get(header::AUTHORIZATION) {
+        let token = value.to_str().ok().and_then(|v| v.strip_prefix("Bearer ")).map(str::trim);
+        let Some(token) = token else {
+            return Err(ApiError::unauthenticated());
+        };
+        let hash = KeyHash::of(token.as_bytes());
+        let role = app.store.token_role(&hash).await?.ok_or_else(ApiError::unauthenticated)?;
+        return Ok(Some(Viewer { name: None, role, csrf: None, proof: Proof::Token(hash) }));
+    }
+    let Some(cookie) =
+        CookieJar::from_headers(headers).get(COOKIE).map(|c| KeyHash::of(c.value().as_bytes()))
+    else {
+        return Ok(None);
+    };
+    let login = app.store.login(&cookie).await?;
+    Ok(login.map(|login| Viewer {
+        name: Some(login.person),
+        role: login.role,
+        csrf: Some(login.csrf),
+        proof: Proof::Cookie(cookie),
+    }))
+}
+
+/// Whether what was shown is still good.
+pub(crate) async fn still_good(proof: &Proof, app: &App) -> bool {
+    match proof {
+        Proof::Cookie(hash) => !matches!(app.store.login(hash).await, Ok(None)),
+        Proof::Token(hash) => !matches!(app.store.token_role(hash).await, Ok(None)),
+    }
+}
+
+/// Signs somebody in: remembers the login and gives the cookie.
+pub(crate) async fn sign_in(
+    app: &App,
+    peer: Peer,
+    person: &str,
+) -> Result<(Cookie<'static>, String), ApiError> {
+    let (secret, csrf) = (protocol::new_secret(), protocol::new_secret());
+    let hours = app.config.login_hours;
+    let until = app.store.clock().now().plus_millis(i64::from(hours) * 3_600_000);
+    app.store.add_login(&KeyHash::of(secret.as_bytes()), person, &csrf, until).await?;
+    Ok((cookie(secret, peer, i64::from(hours) * 3600), csrf))
+}
+
+/// A cookie that ends the one before.
+pub(crate) fn end_cookie(peer: Peer) -> Cookie<'static> {
+    cookie(String::new(), peer, 0)
+}
+
+fn cookie(value: String, peer: Peer, seconds: i64) -> Cookie<'static> {
+    Cookie::build((COOKIE, value))
+        .path("/")
+        .http_only(true)
+        .same_site(SameSite::Strict)
+        .secure(peer.tls)
+        .max_age(time::Duration::seconds(seconds))
+        .build()
+}
+
+/// Hashes a password (Argon2id), as a PHC string. Slow on purpose: runs beside the runtime, two at a time.
+pub async fn hash_password(password: String) -> Result<String, PasswordError> {
+    let hash = tokio::task::spawn_blocking(move || {
+        Argon2::default().hash_password(password.as_bytes()).map(|hash| hash.to_string())
+    });
+    hash.await.ok().and_then(Result::ok).ok_or(PasswordError)
+}
+
+/// A password could not be hashed.
+#[derive(Debug, thiserror::Error)]
+#[error("the password could not be hashed")]
+pub struct PasswordError;
+
+/// Why a name or password cannot be one: the field, and what to do.
+pub fn check_credentials(name: &str, password: &str) -> Result<(), (&'static str, &'static str)> {
+    let name_ok =
+        (1..=64).contains(&name.chars().count()) && !name.chars().any(|c| c.is_control() || c == ' ');
+    if !name_ok {
+        return Err(("name", "A name has 1 to 64 characters and no spaces."));
+    }
+    if password.chars().count() < 12 {
+        return Err(("password", "A password has at least 12 characters."));
+    }
+    if password.len() > 1024 {
+        return Err(("password", "A password has at most 1024 bytes."));
+    }
+    Ok(())
+}
+
+/// Whether the password is the person's. Takes as long for somebody who is not there.
+pub(crate) async fn verify(app: &App, name: &str, password: String) -> Result<bool, ApiError> {
+    let known = app.store.person(name).await?.map(|(hash, _)| hash);
+    let exists = known.is_some();
+    // Bounded: each takes 19 MiB and a good part of a second of one core.
+    let Ok(_turn) = app.passwords.acquire().await else {
+        return Ok(false);
+    };
+    let matches = tokio::task::spawn_blocking(move || {
+        let hash = known.unwrap_or_else(|| DUMMY.to_owned());
+        PasswordHash::new(&hash)
+            .is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
+    });
+    Ok(matches.await.unwrap_or(false) && exists)
+}
+
+/// Nobody's password, with today's parameters.
+const DUMMY: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+/// Failed attempts by address. Bounded: when it is full, the oldest are forgotten first.
+#[derive(Debug, Default)]
+pub(crate) struct Attempts(Mutex<HashMap<IpAddr, (u32, Instant)>>);
+
+const WINDOW: Duration = Duration::from_mins(5);
+const MAX_ADDRESSES: usize = 10_000;
+
+impl Attempts {
+    /// Counts an attempt; how many seconds to wait if there were too many.
+    pub(crate) fn count(&self, address: IpAddr, limit: u32, now: Instant) -> Result<(), u64> {
+        let mut all = lock(&self.0);
+        if all.len() >= MAX_ADDRESSES {
+            all.retain(|_, (_, since)| now.saturating_duration_since(*since) < WINDOW);
+            if all.len() >= MAX_ADDRESSES {
+                all.clear();
+            }
+        }
+        let (failed, since) = all.entry(address).or_insert((0, now));
+        let passed = now.saturating_duration_since(*since);
+        if passed >= WINDOW {
+            (*failed, *since) = (0, now);
+        }
+        if *failed >= limit {
+            return Err(WINDOW.saturating_sub(passed).as_secs().max(1));
+        }
+        *failed += 1;
+        Ok(())
+    }
+
+    /// A success: the slate is clean.
+    pub(crate) fn forget(&self, address: IpAddr) {
+        lock(&self.0).remove(&address);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_guesses_must_wait() {
+        let (attempts, start) = (Attempts::default(), Instant::now());
+        let address: IpAddr = "203.0.113.9".parse().unwrap();
+        for _ in 0..10 {
+            assert_eq!(attempts.count(address, 10, start), Ok(()));
+        }
+        assert_eq!(attempts.count(address, 10, start + Duration::from_mins(1)), Err(240));
+        assert_eq!(attempts.count("203.0.113.10".parse().unwrap(), 10, start), Ok(()));
+        assert_eq!(attempts.count(address, 10, start + WINDOW), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_password_is_hashed_with_argon2id() {
+        let hash = hash_password("correct horse battery".to_owned()).await.unwrap();
+        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+        assert!(PasswordHash::new(DUMMY).is_ok());
+    }
+}

@@ -1,0 +1,153 @@
+//! HTTP on port 38888: REST below `/api/v1`, logins, the live WebSocket, the embedded page.
+//!
+//! All routes stand in `api/mod.rs`. Whoever may call a handler stands in its signature (`Viewer`, `Admin`).
+
+mod api;
+mod auth;
+mod config;
+mod error;
+mod invitation;
+mod live;
+mod page;
+mod serve;
+mod views;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use protocol::{KeyHash, Publication, Timestamp, TopicRoot};
+use store::Store;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use auth::{PasswordError, check_credentials, hash_password};
+pub use config::Config;
+pub use invitation::Invitation;
+pub use views::{AddedDeviceView, CommandsView, HealthView};
+
+/// Why the dashboard could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The port is taken, or not ours to take.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// What the dashboard is told of the other parts, which it does not know.
+#[derive(Clone)]
+pub struct Neighbours {
+    /// How broker and recorder are doing.
+    pub health: Arc<dyn Fn() -> Health + Send + Sync>,
+    /// Their counters by name; those ending in `_now` are gauges.
+    pub counters: Arc<dyn Fn() -> Vec<(&'static str, u64)> + Send + Sync>,
+    /// Sends a word of the server to MQTT subscribers.
+    pub publish: Arc<dyn Fn(&Publication) + Send + Sync>,
+}
+
+/// How the other parts are doing.
+#[derive(Debug, Clone, Copy)]
+pub struct Health {
+    /// The broker's engine answers.
+    pub engine_alive: bool,
+    /// Since when nothing can be recorded.
+    pub recorder_failing_since: Option<Timestamp>,
+}
+
+/// What handlers share.
+#[derive(Clone)]
+pub(crate) struct App(Arc<Shared>);
+
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) store: Store,
+    pub(crate) root: TopicRoot,
+    pub(crate) invitation: Invitation,
+    pub(crate) health: Arc<dyn Fn() -> Health + Send + Sync>,
+    pub(crate) counters: Arc<dyn Fn() -> Vec<(&'static str, u64)> + Send + Sync>,
+    pub(crate) publish: Arc<dyn Fn(&Publication) + Send + Sync>,
+    /// The one-time set-up token's hash, until somebody used it.
+    pub(crate) setup: Mutex<Option<KeyHash>>,
+    pub(crate) attempts: auth::Attempts,
+    pub(crate) passwords: Semaphore,
+    pub(crate) shutdown: CancellationToken,
+}
+
+impl std::ops::Deref for App {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The dashboard, bound to its port and not yet running.
+pub struct Dashboard {
+    app: App,
+    listener: TcpListener,
+    address: SocketAddr,
+    tls: Option<TlsAcceptor>,
+}
+
+impl Dashboard {
+    /// Takes the port.
+    #[expect(clippy::too_many_arguments, reason = "assembled in one place, by name")]
+    pub async fn bind(
+        config: Config,
+        store: Store,
+        root: TopicRoot,
+        tls: Option<Arc<rustls::ServerConfig>>,
+        invitation: Invitation,
+        setup: Option<KeyHash>,
+        neighbours: Neighbours,
+        shutdown: CancellationToken,
+    ) -> Result<Self, Error> {
+        let wanted = config.listen;
+        let failed = |source| Error::Listen { address: wanted, source };
+        let listener = TcpListener::bind(wanted).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let Neighbours { health, counters, publish } = neighbours;
+        let app = App(Arc::new(Shared {
+            config,
+            store,
+            root,
+            invitation,
+            health,
+            counters,
+            publish,
+            setup: Mutex::new(setup),
+            attempts: auth::Attempts::default(),
+            passwords: Semaphore::new(2),
+            shutdown,
+        }));
+        Ok(Self { app, listener, address, tls: tls.map(TlsAcceptor::from) })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until the shutdown token, then lets what is under way finish.
+    pub async fn run(self) {
+        let Self { app, listener, tls, .. } = self;
+        let (tasks, shutdown) = (TaskTracker::new(), app.shutdown.clone());
+        let require_https = app.config.require_https;
+        serve::serve(listener, api::routes(app), tls, require_https, tasks.clone(), shutdown).await;
+        tasks.close();
+        tasks.wait().await;
+    }
+}

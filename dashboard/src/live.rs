@@ -1,0 +1,229 @@
+//! The live WebSocket: the whole fleet once, then what changes. Fed by the store's feed, so nothing is shown that is
+//! not stored.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::Response;
+use protocol::DeviceId;
+use serde::Serialize;
+use store::Change;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+
+use crate::App;
+use crate::auth::{Viewer, still_good};
+use crate::error::ApiError;
+use crate::views::{DeviceView, rfc3339};
+
+/// The shortest time between two frames: a busy fleet is merged, a lone change goes out at once.
+const MERGE: Duration = Duration::from_millis(25);
+const ALIVE_EVERY: Duration = Duration::from_secs(10);
+/// A browser that does not read for this long is let go; it comes back for a snapshot.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
+const LOGIN_ENDED: u16 = 4401;
+const GOING_AWAY: u16 = 1001;
+
+/// One frame. `rev` grows by one with each frame but `alive`.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub(crate) enum Frame {
+    /// The whole fleet.
+    Snapshot {
+        #[cfg_attr(test, ts(type = "number"))]
+        rev: u64,
+        server_time: String,
+        devices: Vec<DeviceView>,
+    },
+    /// Devices that are new or not as they were.
+    Devices {
+        #[cfg_attr(test, ts(type = "number"))]
+        rev: u64,
+        devices: Vec<DeviceView>,
+    },
+    /// Devices that are gone.
+    Removed {
+        #[cfg_attr(test, ts(type = "number"))]
+        rev: u64,
+        ids: Vec<String>,
+    },
+    /// Nothing new, and the connection is well.
+    Alive {
+        #[cfg_attr(test, ts(type = "number"))]
+        rev: u64,
+        server_time: String,
+    },
+}
+
+/// A page of another site must not open a socket with our visitor's cookie.
+fn same_origin(headers: &HeaderMap) -> bool {
+    let Some(origin) = headers.get(header::ORIGIN) else {
+        return true;
+    };
+    let host = headers.get(header::HOST).and_then(|h| h.to_str().ok());
+    let origin = origin.to_str().ok().and_then(|o| o.split_once("://")).map(|(_, host)| host);
+    origin.is_some() && origin == host
+}
+
+pub(crate) async fn open(
+    State(app): State<App>,
+    viewer: Viewer,
+    headers: HeaderMap,
+    upgrade: WebSocketUpgrade,
+) -> Result<Response, ApiError> {
+    if !same_origin(&headers) {
+        return Err(ApiError::new(StatusCode::FORBIDDEN, "origin", "Open the page from this server."));
+    }
+    let upgrade = upgrade.max_message_size(4096).max_frame_size(4096);
+    Ok(upgrade.on_upgrade(move |socket| Box::pin(serve(app, viewer, socket))))
+}
+
+struct Sender {
+    socket: WebSocket,
+    rev: u64,
+}
+
+/// The browser is gone, or might as well be.
+struct Gone;
+
+impl Sender {
+    async fn send(&mut self, frame: &Frame) -> Result<(), Gone> {
+        let text = serde_json::to_string(frame).map_err(|_| Gone)?;
+        let sent = timeout(WRITE_TIMEOUT, self.socket.send(Message::Text(Utf8Bytes::from(text)))).await;
+        sent.map_err(|_| Gone)?.map_err(|_| Gone)
+    }
+
+    fn next_rev(&mut self) -> u64 {
+        self.rev += 1;
+        self.rev
+    }
+
+    async fn snapshot(&mut self, app: &App) -> Result<(), Gone> {
+        let rev = self.next_rev();
+        let devices = app.store.devices().into_iter().map(DeviceView::of).collect();
+        self.send(&Frame::Snapshot { rev, server_time: rfc3339(app.store.clock().now()), devices }).await
+    }
+
+    async fn close(mut self, code: u16, reason: &'static str) {
+        let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
+        // The other side may be gone.
+        drop(timeout(Duration::from_secs(1), self.socket.send(Message::Close(Some(frame)))).await);
+    }
+}
+
+async fn serve(app: App, viewer: Viewer, socket: WebSocket) {
+    let mut sender = Sender { socket, rev: 0 };
+    // Subscribed before the snapshot is taken: nothing falls between.
+    let mut feed = app.store.feed();
+    let mut alive = interval(ALIVE_EVERY);
+    alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    alive.reset();
+    if sender.snapshot(&app).await.is_err() {
+        return;
+    }
+    loop {
+        let first = tokio::select! {
+            () = app.shutdown.cancelled() => return sender.close(GOING_AWAY, "the server is stopping").await,
+            change = feed.recv() => change,
+            message = sender.socket.recv() => match message {
+                // Pings are answered by the library; a page has nothing else to say.
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
+                _ => return,
+            },
+            _ = alive.tick() => {
+                if !still_good(&viewer.proof, &app).await {
+                    return sender.close(LOGIN_ENDED, "the login has ended").await;
+                }
+                let (rev, server_time) = (sender.rev, rfc3339(app.store.clock().now()));
+                if sender.send(&Frame::Alive { rev, server_time }).await.is_err() {
+                    return;
+                }
+                continue;
+            }
+        };
+        let mut merged = Merged::default();
+        let mut next = first;
+        let fine = loop {
+            match next {
+                Ok(change) => merged.add(&change),
+                Err(RecvError::Lagged(_)) => merged.start_over = true,
+                Err(RecvError::Closed) => break false,
+            }
+            next = match feed.try_recv() {
+                Ok(change) => Ok(change),
+                Err(TryRecvError::Empty) => break true,
+                Err(TryRecvError::Lagged(n)) => Err(RecvError::Lagged(n)),
+                Err(TryRecvError::Closed) => break false,
+            };
+        };
+        if !fine || merged.send(&app, &mut sender).await.is_err() {
+            return;
+        }
+        sleep(MERGE).await;
+    }
+}
+
+/// Several changes as one.
+#[derive(Default)]
+struct Merged {
+    changed: HashSet<DeviceId>,
+    removed: HashSet<DeviceId>,
+    start_over: bool,
+}
+
+impl Merged {
+    fn add(&mut self, change: &Change) {
+        match change {
+            Change::Devices(ids) => self.changed.extend(ids.iter()),
+            Change::Removed(ids) => {
+                for id in ids.iter() {
+                    self.changed.remove(id);
+                    self.removed.insert(*id);
+                }
+            }
+        }
+    }
+
+    async fn send(self, app: &App, sender: &mut Sender) -> Result<(), Gone> {
+        if self.start_over {
+            return sender.snapshot(app).await;
+        }
+        if !self.removed.is_empty() {
+            let (rev, ids) = (sender.next_rev(), self.removed.iter().map(ToString::to_string).collect());
+            sender.send(&Frame::Removed { rev, ids }).await?;
+        }
+        let devices: Vec<DeviceView> =
+            app.store.some_devices(&self.changed).into_iter().map(DeviceView::of).collect();
+        if devices.is_empty() {
+            return Ok(());
+        }
+        let rev = sender.next_rev();
+        sender.send(&Frame::Devices { rev, devices }).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_sites_page_is_refused() {
+        let check = |origin: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, "watch.example.net:38888".parse().unwrap());
+            if let Some(origin) = origin {
+                headers.insert(header::ORIGIN, origin.parse().unwrap());
+            }
+            same_origin(&headers)
+        };
+        assert!(check(None));
+        assert!(check(Some("https://watch.example.net:38888")));
+        assert!(!check(Some("https://evil.example")));
+        assert!(!check(Some("https://watch.example.net")));
+        assert!(!check(Some("null")));
+    }
+}

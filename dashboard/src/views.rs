@@ -1,0 +1,493 @@
+//! What the API shows. Views are not rows: they change when the API changes, not when the store does.
+//! The page's types are generated from these (`just gen`), and a test keeps them equal.
+
+use protocol::{Host, Report, Timestamp};
+use serde::{Deserialize, Serialize};
+use store::Device;
+
+/// RFC 3339 in UTC with milliseconds.
+pub(crate) fn rfc3339(at: Timestamp) -> String {
+    jiff::Timestamp::from_millisecond(at.as_millis())
+        .map_or_else(|_| "1970-01-01T00:00:00.000Z".to_owned(), |at| format!("{at:.3}"))
+}
+
+/// Who is signed in, and what the page needs to begin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub(crate) struct SessionView {
+    /// Nobody has been set up yet: follow the link that the server printed.
+    pub(crate) setup_needed: bool,
+    /// Who is signed in.
+    pub(crate) user: Option<UserView>,
+    /// What every changing request must send as `X-CSRF-Token`.
+    pub(crate) csrf: Option<String>,
+    /// The server's version.
+    pub(crate) version: String,
+    /// The server's clock.
+    pub(crate) server_time: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub(crate) struct UserView {
+    pub(crate) name: String,
+    #[cfg_attr(test, ts(type = "\"admin\" | \"viewer\""))]
+    pub(crate) role: &'static str,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub(crate) struct SetupForm {
+    pub(crate) token: String,
+    pub(crate) name: String,
+    pub(crate) password: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub(crate) struct LoginForm {
+    pub(crate) name: String,
+    pub(crate) password: String,
+}
+
+/// A device as the overview shows it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub(crate) struct DeviceView {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    #[cfg_attr(test, ts(type = "\"agent\" | \"local\""))]
+    pub(crate) kind: &'static str,
+    pub(crate) tags: Vec<String>,
+    pub(crate) online: bool,
+    /// When it came or went; absent when it was never heard of.
+    pub(crate) since: Option<String>,
+    pub(crate) last_seen_at: Option<String>,
+    /// Why it is offline.
+    pub(crate) reason: Option<&'static str>,
+    pub(crate) agent_version: Option<String>,
+    pub(crate) created_at: String,
+    pub(crate) latest: Option<LatestView>,
+    /// Comes with the OpenClaw readers.
+    pub(crate) openclaw: Option<OpenClawView>,
+    /// Comes with the OpenClaw readers.
+    pub(crate) usage: Option<DeviceUsageView>,
+}
+
+/// The newest sample's main numbers; absent is not zero.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub(crate) struct LatestView {
+    pub(crate) at: String,
+    pub(crate) cpu_pct: Option<f64>,
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub(crate) memory_used_bytes: Option<u64>,
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub(crate) memory_total_bytes: Option<u64>,
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub(crate) disk_used_bytes: Option<u64>,
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub(crate) disk_total_bytes: Option<u64>,
+    pub(crate) network_up_bytes_per_s: Option<f64>,
+    pub(crate) network_down_bytes_per_s: Option<f64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub(crate) struct OpenClawView {
+    pub(crate) state: String,
+    pub(crate) version: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub(crate) struct DeviceUsageView {
+    pub(crate) today: UsageView,
+    pub(crate) yesterday: UsageView,
+    pub(crate) total: UsageView,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub(crate) struct UsageView {
+    #[cfg_attr(test, ts(type = "number"))]
+    pub(crate) input: u64,
+    #[cfg_attr(test, ts(type = "number"))]
+    pub(crate) output: u64,
+    #[cfg_attr(test, ts(type = "number"))]
+    pub(crate) cache_read: u64,
+    #[cfg_attr(test, ts(type = "number"))]
+    pub(crate) cache_write: u64,
+    #[cfg_attr(test, ts(type = "number"))]
+    pub(crate) tokens: u64,
+    pub(crate) cost_usd: Option<f64>,
+    #[cfg_attr(test, ts(type = "number"))]
+    pub(crate) unpriced_tokens: u64,
+}
+
+impl DeviceView {
+    pub(crate) fn of(device: Device) -> Self {
+        let presence = device.presence;
+        let online = presence.as_ref().is_some_and(|p| p.online);
+        Self {
+            id: device.id.to_string(),
+            name: device.name,
+            kind: device.kind.as_str(),
+            tags: device.tags,
+            online,
+            since: presence.as_ref().map(|p| rfc3339(p.since)),
+            last_seen_at: device.last_seen_at.map(rfc3339),
+            reason: presence.as_ref().and_then(|p| p.reason).map(protocol::OfflineReason::as_str),
+            agent_version: presence.and_then(|p| p.agent_version),
+            created_at: rfc3339(device.created_at),
+            latest: device.latest.map(|l| LatestView {
+                at: rfc3339(l.at),
+                cpu_pct: l.cpu_pct,
+                memory_used_bytes: l.memory_used,
+                memory_total_bytes: l.memory_total,
+                disk_used_bytes: l.disk_used,
+                disk_total_bytes: l.disk_total,
+                network_up_bytes_per_s: l.network_up,
+                network_down_bytes_per_s: l.network_down,
+            }),
+            openclaw: None,
+            usage: None,
+        }
+    }
+}
+
+/// A device with its last whole report.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub(crate) struct DeviceDetailView {
+    pub(crate) device: DeviceView,
+    pub(crate) host: Option<HostView>,
+    pub(crate) report: Option<ReportView>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub(crate) struct HostView {
+    pub(crate) hostname: Option<String>,
+    pub(crate) os: Option<String>,
+    pub(crate) os_version: Option<String>,
+    pub(crate) kernel: Option<String>,
+    pub(crate) arch: Option<String>,
+    pub(crate) cores: Option<u32>,
+}
+
+impl From<Host> for HostView {
+    fn from(host: Host) -> Self {
+        let Host { hostname, os, os_version, kernel, arch, cores } = host;
+        Self { hostname, os, os_version, kernel, arch, cores }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub(crate) struct ReportView {
+    pub(crate) at: String,
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub(crate) uptime_s: Option<u64>,
+    pub(crate) boot_id: Option<String>,
+    pub(crate) cpu: CpuView,
+    pub(crate) memory: MemoryView,
+    pub(crate) disk: DiskView,
+    pub(crate) network: NetworkView,
+    pub(crate) temperatures: Vec<TemperatureView>,
+    pub(crate) battery: Option<BatteryView>,
+    pub(crate) top_cpu: Vec<ProcessView>,
+    pub(crate) top_memory: Vec<ProcessView>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub(crate) struct CpuView {
+    pub(crate) pct: Option<f64>,
+    pub(crate) cores: Vec<f64>,
+    pub(crate) load1: Option<f64>,
+    pub(crate) load5: Option<f64>,
+    pub(crate) load15: Option<f64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[expect(clippy::struct_field_names, reason = "the unit is part of each name in the API")]
+pub(crate) struct MemoryView {
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub(crate) used_bytes: Option<u64>,
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub(crate) total_bytes: Option<u64>,
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub(crate) available_bytes: Option<u64>,
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub(crate) swap_used_bytes: Option<u64>,
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub(crate) swap_total_bytes: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub(crate) struct DiskView {
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub(crate) used_bytes: Option<u64>,
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub(crate) total_bytes: Option<u64>,
+    pub(crate) volumes: Vec<VolumeView>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub(crate) struct VolumeView {
+    pub(crate) mount: String,
+    pub(crate) fs: Option<String>,
+    #[cfg_attr(test, ts(type = "number"))]
+    pub(crate) used_bytes: u64,
+    #[cfg_attr(test, ts(type = "number"))]
+    pub(crate) total_bytes: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub(crate) struct NetworkView {
+    pub(crate) up_bytes_per_s: Option<f64>,
+    pub(crate) down_bytes_per_s: Option<f64>,
+    pub(crate) interfaces: Vec<InterfaceView>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub(crate) struct InterfaceView {
+    pub(crate) name: String,
+    pub(crate) up_bytes_per_s: Option<f64>,
+    pub(crate) down_bytes_per_s: Option<f64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub(crate) struct TemperatureView {
+    pub(crate) label: String,
+    pub(crate) celsius: f64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub(crate) struct BatteryView {
+    pub(crate) pct: f64,
+    pub(crate) state: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub(crate) struct ProcessView {
+    pub(crate) pid: u32,
+    pub(crate) name: String,
+    pub(crate) cpu_pct: Option<f64>,
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub(crate) memory_bytes: Option<u64>,
+}
+
+impl From<protocol::Process> for ProcessView {
+    fn from(p: protocol::Process) -> Self {
+        Self { pid: p.pid, name: p.name, cpu_pct: p.cpu_pct, memory_bytes: p.memory_bytes }
+    }
+}
+
+impl From<Report> for ReportView {
+    fn from(report: Report) -> Self {
+        let (cpu, memory, disk, network) = (report.cpu, report.memory, report.disk, report.network);
+        let volumes = disk.volumes.into_iter().map(|v| VolumeView {
+            mount: v.mount,
+            fs: v.fs,
+            used_bytes: v.used_bytes,
+            total_bytes: v.total_bytes,
+        });
+        let interfaces = network.interfaces.into_iter().map(|i| InterfaceView {
+            name: i.name,
+            up_bytes_per_s: i.up_bytes_per_s,
+            down_bytes_per_s: i.down_bytes_per_s,
+        });
+        Self {
+            at: rfc3339(report.at),
+            uptime_s: report.uptime_s,
+            boot_id: report.boot_id.map(|b| b.0),
+            cpu: CpuView {
+                pct: cpu.pct,
+                cores: cpu.cores,
+                load1: cpu.load1,
+                load5: cpu.load5,
+                load15: cpu.load15,
+            },
+            memory: MemoryView {
+                used_bytes: memory.used_bytes,
+                total_bytes: memory.total_bytes,
+                available_bytes: memory.available_bytes,
+                swap_used_bytes: memory.swap_used_bytes,
+                swap_total_bytes: memory.swap_total_bytes,
+            },
+            disk: DiskView {
+                used_bytes: disk.used_bytes,
+                total_bytes: disk.total_bytes,
+                volumes: volumes.collect(),
+            },
+            network: NetworkView {
+                up_bytes_per_s: network.up_bytes_per_s,
+                down_bytes_per_s: network.down_bytes_per_s,
+                interfaces: interfaces.collect(),
+            },
+            temperatures: report
+                .temperatures
+                .into_iter()
+                .map(|t| TemperatureView { label: t.label, celsius: t.celsius })
+                .collect(),
+            battery: report.battery.map(|b| BatteryView { pct: b.pct, state: b.state }),
+            top_cpu: report.top_cpu.into_iter().map(Into::into).collect(),
+            top_memory: report.top_memory.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub(crate) struct NewDevice {
+    pub(crate) name: String,
+    #[serde(default)]
+    #[cfg_attr(test, ts(optional, as = "Option<Vec<String>>"))]
+    pub(crate) tags: Vec<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub(crate) struct DevicePatch {
+    #[cfg_attr(test, ts(optional))]
+    pub(crate) name: Option<String>,
+    #[cfg_attr(test, ts(optional))]
+    pub(crate) tags: Option<Vec<String>>,
+}
+
+/// A device with its new key, which is shown here and never again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct AddedDeviceView {
+    /// The device's id.
+    pub id: String,
+    /// What people call it.
+    pub name: String,
+    /// The key, whole.
+    pub key: String,
+    /// What the agent checks the server's certificate against; absent when it is vouched for by a public authority.
+    pub pin: Option<String>,
+    /// `HOST:PORT` for devices.
+    pub server: String,
+    /// The line to run on the device.
+    pub command: String,
+    /// The same for other shells.
+    pub commands: CommandsView,
+}
+
+/// The line to run on a device, by shell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct CommandsView {
+    /// For sh, bash and zsh.
+    pub unix: String,
+    /// For PowerShell.
+    pub powershell: String,
+}
+
+/// One metric's values by step.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub(crate) struct SeriesView {
+    pub(crate) min: Vec<Option<f64>>,
+    pub(crate) avg: Vec<Option<f64>>,
+    pub(crate) max: Vec<Option<f64>>,
+}
+
+/// What is wrong, for those who may not know more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HealthView {
+    /// `ok` or `failing`.
+    pub status: &'static str,
+    /// The store takes writes.
+    pub store_writable: bool,
+    /// The engine behind the broker answers.
+    pub engine_alive: bool,
+    /// For how many seconds nothing could be recorded; 0 while all is well.
+    pub recorder_failing_s: i64,
+    /// The server's version.
+    pub version: &'static str,
+}
+
+#[cfg(test)]
+mod tests {
+    use ts_rs::TS as _;
+
+    use super::*;
+
+    const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../web/src/api/types.ts");
+
+    fn generated() -> String {
+        let config = ts_rs::Config::default();
+        let mut out = String::from(
+            "// Generated from dashboard/src/views.rs by `just gen`. Do not change it by hand; a test compares.\n",
+        );
+        macro_rules! add {
+            ($($view:ty),* $(,)?) => { $(out.push_str("\nexport "); out.push_str(&<$view>::decl(&config)); out.push('\n');)* };
+        }
+        add!(
+            SessionView,
+            UserView,
+            SetupForm,
+            LoginForm,
+            DeviceView,
+            LatestView,
+            OpenClawView,
+            DeviceUsageView,
+            UsageView,
+            DeviceDetailView,
+            HostView,
+            ReportView,
+            CpuView,
+            MemoryView,
+            DiskView,
+            VolumeView,
+            NetworkView,
+            InterfaceView,
+            TemperatureView,
+            BatteryView,
+            ProcessView,
+            NewDevice,
+            DevicePatch,
+            AddedDeviceView,
+            CommandsView,
+            SeriesView,
+            crate::live::Frame,
+        );
+        out.push_str(
+            "\n/** Columns by metric name beside `at` and `step_s`. */\nexport type SamplesView = { at: Array<string>, step_s: number } & Record<string, SeriesView | Array<string> | number>;\n",
+        );
+        out.push_str("\nexport type ErrorView = { error: { code: string, message: string, fields?: Record<string, string> } };\n");
+        out
+    }
+
+    #[test]
+    fn the_pages_types_are_these() {
+        let generated = generated();
+        if std::env::var_os("UPDATE_TYPES").is_some() {
+            std::fs::write(PATH, &generated).unwrap();
+        }
+        let committed = std::fs::read_to_string(PATH).unwrap_or_default();
+        assert!(committed == generated, "web/src/api/types.ts is not what the views say: run `just gen`");
+    }
+
+    #[test]
+    fn times_have_milliseconds() {
+        assert_eq!(rfc3339(Timestamp(1_795_151_221_595)), "2026-11-20T05:07:01.595Z");
+        assert_eq!(rfc3339(Timestamp(0)), "1970-01-01T00:00:00.000Z");
+    }
+}

@@ -1,0 +1,231 @@
+//! Turns messages into rows.
+//!
+//! Takes whatever waits in the inbox, commits it as one batch, and only then acknowledges it: an idle server commits
+//! each message at once, a busy one commits many together. A store that cannot write makes the recorder wait and try
+//! again; meanwhile the inbox fills, the gate stops reading, and the devices keep what they have.
+
+mod decode;
+
+use std::collections::HashSet;
+use std::error::Error as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use protocol::{
+    Ack, Delivery, DeviceId, DeviceTopic, Message, OfflineReason, Outcome, Payload as _, Presence,
+    PresenceState, Publication, Qos, Timestamp, Topic, TopicRoot,
+};
+use store::{Fact, Record, Store, Verdict};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+/// Messages that wait for the recorder. When it is full the gate stops reading from whoever wants to add to it.
+pub const INBOX: usize = 8_192;
+/// Messages of one transaction at most.
+const BATCH: usize = 2_000;
+/// How long devices have, after the server's start, to come back before they count as offline.
+const GRACE: Duration = Duration::from_secs(45);
+
+/// The recorder's settings.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Root of all topics.
+    pub topic_root: TopicRoot,
+}
+
+/// How the recorder is doing. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Handle(Arc<Health>);
+
+#[derive(Debug, Default)]
+struct Health {
+    /// When the store began to refuse; 0 while it does not.
+    failing_since: AtomicI64,
+    recorded: AtomicU64,
+    duplicates: AtomicU64,
+    refused: AtomicU64,
+    batches: AtomicU64,
+}
+
+impl Handle {
+    /// Since when nothing can be recorded; `None` while all is well.
+    pub fn failing_since(&self) -> Option<Timestamp> {
+        Some(self.0.failing_since.load(Ordering::Relaxed)).filter(|at| *at != 0).map(Timestamp)
+    }
+
+    /// Counters by name.
+    pub fn counters(&self) -> [(&'static str, u64); 4] {
+        [
+            ("messages_recorded", self.0.recorded.load(Ordering::Relaxed)),
+            ("messages_duplicate", self.0.duplicates.load(Ordering::Relaxed)),
+            ("messages_refused", self.0.refused.load(Ordering::Relaxed)),
+            ("batches_committed", self.0.batches.load(Ordering::Relaxed)),
+        ]
+    }
+}
+
+/// The recorder.
+pub struct Recorder<P> {
+    config: Config,
+    store: Store,
+    inbox: mpsc::Receiver<Delivery>,
+    publish: P,
+    handle: Handle,
+    /// Devices that were born since the server's start; `None` when the grace is over.
+    born: Option<HashSet<DeviceId>>,
+}
+
+impl<P: Fn(&Publication) + Send> Recorder<P> {
+    /// A recorder of what comes into `inbox`. Words of the server (`status`) go out through `publish`.
+    pub fn new(config: Config, store: Store, inbox: mpsc::Receiver<Delivery>, publish: P) -> Self {
+        Self { config, store, inbox, publish, handle: Handle::default(), born: Some(HashSet::new()) }
+    }
+
+    /// How it is doing.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Records until `drain` says that nothing more will come and the inbox is empty, or until `hard` tells it to drop
+    /// what is left.
+    pub async fn run(mut self, drain: CancellationToken, hard: CancellationToken) {
+        let grace = tokio::time::sleep(GRACE);
+        tokio::pin!(grace);
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            tokio::select! {
+                // What is left unacknowledged is sent again by its device.
+                () = hard.cancelled() => return,
+                () = drain.cancelled(), if !self.inbox.is_closed() => self.inbox.close(),
+                n = self.inbox.recv_many(&mut batch, BATCH) => {
+                    if n == 0 {
+                        return;
+                    }
+                    if !self.record(&mut batch, &hard).await {
+                        return;
+                    }
+                }
+                () = &mut grace, if self.born.is_some() => {
+                    let born = self.born.take().unwrap_or_default();
+                    let mut missing = self.missing(&born);
+                    if missing.is_empty() {
+                        continue;
+                    }
+                    info!(devices = missing.len(), "devices that were online before the restart did not come back");
+                    let words: Vec<Publication> = missing.iter().map(|d| publication(&d.message)).collect();
+                    if self.record(&mut missing, &hard).await {
+                        words.iter().for_each(&self.publish);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Records a batch, however often it takes. False when it was told to stop.
+    async fn record(&mut self, batch: &mut Vec<Delivery>, hard: &CancellationToken) -> bool {
+        let mut records = Vec::with_capacity(batch.len());
+        let mut acks = Vec::with_capacity(batch.len());
+        for Delivery { message, ack } in batch.drain(..) {
+            match decode::record(&self.config.topic_root, message) {
+                Ok(record) => {
+                    records.push(record);
+                    acks.push(ack);
+                }
+                Err(refused) => {
+                    self.handle.0.refused.fetch_add(1, Ordering::Relaxed);
+                    warn!(
+                        device.id = refused.device.map(tracing::field::display), topic = %refused.topic,
+                        error = refused.why.source().map_or_else(|| refused.why.to_string(), ToString::to_string),
+                        "payload refused"
+                    );
+                    ack.send(Outcome::Refused);
+                }
+            }
+        }
+        let mut pause = Duration::from_millis(100);
+        let verdicts = loop {
+            match self.store.record(records.clone()).await {
+                Ok(verdicts) => break verdicts,
+                Err(error) => {
+                    let now = self.store.clock().now().as_millis();
+                    let first = self.handle.0.failing_since.compare_exchange(
+                        0,
+                        now,
+                        Ordering::Relaxed,
+                        Ordering::Relaxed,
+                    );
+                    if first.is_ok() {
+                        error!(
+                            error = &error as &dyn std::error::Error,
+                            "cannot record; devices keep their reports and nothing is acknowledged until this works"
+                        );
+                    }
+                }
+            }
+            tokio::select! {
+                () = hard.cancelled() => return false,
+                () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_secs(5)),
+            }
+        };
+        if self.handle.0.failing_since.swap(0, Ordering::Relaxed) != 0 {
+            info!("recording again");
+        }
+        self.handle.0.batches.fetch_add(1, Ordering::Relaxed);
+        self.acknowledge(&records, &verdicts, acks);
+        true
+    }
+
+    fn acknowledge(&mut self, records: &[Record], verdicts: &[Verdict], acks: Vec<Ack>) {
+        for ((record, verdict), ack) in records.iter().zip(verdicts).zip(acks) {
+            let counter =
+                if *verdict == Verdict::Known { &self.handle.0.duplicates } else { &self.handle.0.recorded };
+            counter.fetch_add(1, Ordering::Relaxed);
+            ack.send(match verdict {
+                Verdict::New => Outcome::Stored,
+                Verdict::Late => Outcome::StoredLate,
+                Verdict::Known => Outcome::AlreadyStored,
+                Verdict::Stranger => Outcome::Refused,
+            });
+            let (Fact::Presence(device, presence), Verdict::New) = (&record.fact, verdict) else {
+                continue;
+            };
+            if presence.state == PresenceState::Online
+                && let Some(born) = &mut self.born
+            {
+                born.insert(*device);
+            }
+            let topic = Topic { device: *device, what: DeviceTopic::Status }.name(&self.config.topic_root);
+            let payload = presence.state.as_str().as_bytes().into();
+            (self.publish)(&Publication { topic, payload, retain: true });
+        }
+    }
+
+    /// The farewells of devices that were online when the server stopped and have not come back.
+    fn missing(&self, born: &HashSet<DeviceId>) -> Vec<Delivery> {
+        let now = self.store.clock().now();
+        let root = &self.config.topic_root;
+        let farewell = |device: store::Device| {
+            let presence = device.presence.filter(|p| p.online)?;
+            let payload = Presence::offline(presence.epoch, None, OfflineReason::ServerRestart).encode();
+            let message = Message {
+                device: Some(device.id),
+                key: protocol::KeyId::generate(),
+                topic: Topic { device: device.id, what: DeviceTopic::Presence }.name(root),
+                payload: payload.into(),
+                retain: true,
+                qos: Qos::AtLeastOnce,
+                properties: bytes::Bytes::new(),
+                will: true,
+                received_at: now,
+            };
+            Some(Delivery { message, ack: Ack::nobody() })
+        };
+        self.store.devices().into_iter().filter(|d| !born.contains(&d.id)).filter_map(farewell).collect()
+    }
+}
+
+fn publication(message: &Message) -> Publication {
+    Publication { topic: message.topic.clone(), payload: message.payload.clone(), retain: message.retain }
+}

@@ -1,0 +1,170 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use protocol::{DeviceId, KeyId, TopicFilter};
+
+/// Monitor for people who run OpenClaw on many machines.
+///
+/// Without a command the server starts: the page on port 38888, devices and MQTT clients on port 38889. The other
+/// commands work beside a running server and without one.
+#[derive(Debug, Parser)]
+#[command(name = "openclaw-watch", version, propagate_version = true)]
+pub struct Cli {
+    /// Settings; every key is optional, and can also be given in the environment, such as
+    /// `OPENCLAW_WATCH__DASHBOARD__LISTEN`.
+    #[arg(long, global = true, value_name = "FILE", env = "OPENCLAW_WATCH_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Folder of the database and the certificate [default: data].
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Print JSON for scripts.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the server (the same as no command).
+    Serve,
+    /// Devices: the machines that are watched.
+    #[command(subcommand)]
+    Device(DeviceCommand),
+    /// Keys for MQTT clients of third parties.
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Bearer tokens for the REST API.
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// People who may see the page.
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Write a complete copy of the database, also beside a running server.
+    Backup {
+        /// Where to; must not exist yet.
+        file: PathBuf,
+    },
+    /// Look for what is wrong, and say what to do.
+    Doctor,
+}
+
+/// What to do with devices.
+#[derive(Debug, Subcommand)]
+pub enum DeviceCommand {
+    /// Add a device. Its key is shown now and never again.
+    Add {
+        /// What people call it.
+        name: String,
+        /// A word to group and find it by; may come more than once.
+        #[arg(long = "tag", value_name = "TAG")]
+        tags: Vec<String>,
+    },
+    /// List all devices.
+    List,
+    /// Remove a device, its keys, and all that was recorded of it.
+    Remove {
+        /// The device's id.
+        id: DeviceId,
+    },
+    /// Make a new key for a device; the one before stops working at once.
+    RotateKey {
+        /// The device's id.
+        id: DeviceId,
+    },
+}
+
+/// What to do with keys.
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Make a key. It is shown now and never again.
+    Add {
+        /// What it is for.
+        #[arg(long)]
+        kind: NewKeyKind,
+        /// Reader: only this device; may come more than once. Without it: all devices.
+        #[arg(long = "device", value_name = "ID")]
+        devices: Vec<DeviceId>,
+        /// Service: topic filters it may publish to.
+        #[arg(long, num_args = 1.., value_name = "FILTER", value_parser = filter)]
+        publish: Vec<TopicFilter>,
+        /// Service: topic filters it may subscribe to.
+        #[arg(long, num_args = 1.., value_name = "FILTER", value_parser = filter)]
+        subscribe: Vec<TopicFilter>,
+        /// What people call it.
+        #[arg(default_value = "")]
+        name: String,
+    },
+    /// List all keys, without their secrets.
+    List,
+    /// Revoke a key. Its connections are closed at once.
+    Revoke {
+        /// The key's id.
+        id: KeyId,
+    },
+}
+
+fn filter(text: &str) -> Result<TopicFilter, protocol::InvalidFilter> {
+    TopicFilter::parse(text)
+}
+
+/// Kinds of keys that are made by hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum NewKeyKind {
+    /// Subscribes, never publishes.
+    Reader,
+    /// Its own lists of what it may publish and subscribe to.
+    Service,
+}
+
+/// What to do with tokens.
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Make a token. It is shown now and never again.
+    Create {
+        /// What it may do.
+        #[arg(long, default_value = "viewer")]
+        role: RoleArg,
+        /// What people call it.
+        #[arg(default_value = "")]
+        name: String,
+    },
+}
+
+/// What to do with people.
+#[derive(Debug, Subcommand)]
+pub enum UserCommand {
+    /// Add a person.
+    Add {
+        /// The name to log in with.
+        name: String,
+        /// What they may do.
+        #[arg(long)]
+        role: RoleArg,
+        /// Read the password from standard input. (An argument would show in the list of processes.)
+        #[arg(long, required = true)]
+        password_stdin: bool,
+    },
+}
+
+/// A role, as an argument.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RoleArg {
+    /// Looks and changes.
+    Admin,
+    /// Looks.
+    Viewer,
+}
+
+impl From<RoleArg> for store::Role {
+    fn from(role: RoleArg) -> Self {
+        match role {
+            RoleArg::Admin => Self::Admin,
+            RoleArg::Viewer => Self::Viewer,
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The server: assembles broker, recorder and dashboard around the store. `main.rs` tells the story.
+
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod data_dir;
+pub mod lifecycle;
+pub mod logging;
+pub mod serve;
+pub mod tls;
+mod wiring;

@@ -1,0 +1,217 @@
+//! The devices as they are now, in memory.
+
+use std::collections::HashMap;
+
+use protocol::{DeviceId, Host, OfflineReason, Payload as _, Report, SpoolId, Timestamp, Topic, TopicRoot};
+use sqlx::Row as _;
+
+use crate::seqs::Seqs;
+use crate::{Doing as _, Error, Store, lock};
+
+/// How a device is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeviceKind {
+    /// By an agent of its own.
+    Agent,
+    /// By the server that runs on it.
+    Local,
+}
+
+impl DeviceKind {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Agent => "agent",
+            Self::Local => "local",
+        }
+    }
+}
+
+/// A device as it is now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Device {
+    /// Its id on the wire.
+    pub id: DeviceId,
+    /// What people call it.
+    pub name: String,
+    /// How it is watched.
+    pub kind: DeviceKind,
+    /// Words to group and find it by.
+    pub tags: Vec<String>,
+    /// When it was added.
+    pub created_at: Timestamp,
+    /// Whether it is there; `None` when it was never heard of.
+    pub presence: Option<PresenceNow>,
+    /// When it was last heard of, by the server's clock.
+    pub last_seen_at: Option<Timestamp>,
+    /// The newest sample's main numbers.
+    pub latest: Option<Latest>,
+    pub(crate) no: i64,
+}
+
+/// A device's presence now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PresenceNow {
+    /// Connected.
+    pub online: bool,
+    /// Since when.
+    pub since: Timestamp,
+    /// Why, when offline.
+    pub reason: Option<OfflineReason>,
+    /// The connection that this is about.
+    pub epoch: u64,
+    /// The boot of the host, by its last birth.
+    pub boot_id: Option<String>,
+    /// The agent's version, by its last birth.
+    pub agent_version: Option<String>,
+    /// The host, by its last birth.
+    pub host: Option<Host>,
+}
+
+/// The main numbers of a report.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Latest {
+    /// When it was measured.
+    pub at: Timestamp,
+    /// The spool that counted it.
+    pub spool: SpoolId,
+    /// Its number there.
+    pub seq: u64,
+    /// Percent of all cores.
+    pub cpu_pct: Option<f64>,
+    /// Bytes.
+    pub memory_used: Option<u64>,
+    /// Bytes.
+    pub memory_total: Option<u64>,
+    /// Bytes.
+    pub disk_used: Option<u64>,
+    /// Bytes.
+    pub disk_total: Option<u64>,
+    /// Bytes per second.
+    pub network_up: Option<f64>,
+    /// Bytes per second.
+    pub network_down: Option<f64>,
+}
+
+impl Latest {
+    pub(crate) fn of(report: &Report, at: Timestamp) -> Self {
+        Self {
+            at,
+            spool: report.spool,
+            seq: report.seq,
+            cpu_pct: report.cpu.pct,
+            memory_used: report.memory.used_bytes,
+            memory_total: report.memory.total_bytes,
+            disk_used: report.disk.used_bytes,
+            disk_total: report.disk.total_bytes,
+            network_up: report.network.up_bytes_per_s,
+            network_down: report.network.down_bytes_per_s,
+        }
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Fleet {
+    pub(crate) devices: HashMap<DeviceId, Device>,
+    pub(crate) seqs: HashMap<(i64, SpoolId), Seqs>,
+}
+
+/// A device's own clock that is further off than this is not believed for what happens now.
+const MAX_SKEW_MS: i64 = 120_000;
+
+/// When a report was measured, by the server's clock as far as that can be known.
+pub(crate) fn sane_time(report: &Report, received_at: Timestamp) -> Timestamp {
+    if !report.historical && received_at.millis_since(report.at).abs() > MAX_SKEW_MS {
+        received_at
+    } else {
+        report.at
+    }
+}
+
+impl Store {
+    /// All devices, by name.
+    pub fn devices(&self) -> Vec<Device> {
+        let mut devices: Vec<Device> = lock(&self.inner.fleet).devices.values().cloned().collect();
+        devices.sort_by(|a, b| a.name.cmp(&b.name).then(a.id.cmp(&b.id)));
+        devices
+    }
+
+    /// One device.
+    pub fn device(&self, id: DeviceId) -> Option<Device> {
+        lock(&self.inner.fleet).devices.get(&id).cloned()
+    }
+
+    /// Those of these devices that there are.
+    pub fn some_devices<'a>(&self, ids: impl IntoIterator<Item = &'a DeviceId>) -> Vec<Device> {
+        let fleet = lock(&self.inner.fleet);
+        ids.into_iter().filter_map(|id| fleet.devices.get(id).cloned()).collect()
+    }
+
+    pub(crate) async fn load_fleet(&self) -> Result<(), Error> {
+        let devices = read_devices(&self.inner.readers, &self.inner.root).await?;
+        let spools = sqlx::query("SELECT device_no, spool, seqs FROM spool")
+            .fetch_all(&self.inner.readers)
+            .await
+            .doing("reading the spools")?;
+        let seqs = spools
+            .iter()
+            .filter_map(|row| {
+                let spool = SpoolId::parse(row.get("spool")).ok()?;
+                Some(((row.get("device_no"), spool), Seqs::parse(row.get("seqs"))))
+            })
+            .collect();
+        let devices = devices.into_iter().map(|device| (device.id, device)).collect();
+        *lock(&self.inner.fleet) = Fleet { devices, seqs };
+        Ok(())
+    }
+}
+
+pub(crate) async fn read_devices(pool: &sqlx::SqlitePool, root: &TopicRoot) -> Result<Vec<Device>, Error> {
+    let rows = sqlx::query(
+        "SELECT d.no, d.id, d.name, d.kind, d.tags, d.created_at, s.online, s.since, s.reason, s.epoch, s.boot_id,
+                s.agent_version, s.host, r.payload AS report, r.at AS report_at
+         FROM device d
+         LEFT JOIN device_state s ON s.device_no = d.no
+         LEFT JOIN retained r ON r.topic = ? || '/' || d.id || '/report'",
+    )
+    .bind(root.as_str())
+    .fetch_all(pool)
+    .await
+    .doing("reading the devices")?;
+    Ok(rows.iter().filter_map(device).collect())
+}
+
+fn device(row: &sqlx::sqlite::SqliteRow) -> Option<Device> {
+    let id = DeviceId::parse(row.get("id")).ok()?;
+    let presence = row.get::<Option<bool>, _>("online").map(|online| PresenceNow {
+        online,
+        since: Timestamp(row.get("since")),
+        reason: row.get::<Option<&str>, _>("reason").and_then(|r| serde_json::from_value(r.into()).ok()),
+        epoch: u64::try_from(row.get::<i64, _>("epoch")).unwrap_or(0),
+        boot_id: row.get("boot_id"),
+        agent_version: row.get("agent_version"),
+        host: row.get::<Option<&str>, _>("host").and_then(|h| serde_json::from_str(h).ok()),
+    });
+    let report_at = row.get::<Option<i64>, _>("report_at").map(Timestamp);
+    let report = row.get::<Option<&[u8]>, _>("report").and_then(|bytes| Report::decode(bytes).ok());
+    let latest = report.zip(report_at).map(|(report, at)| Latest::of(&report, sane_time(&report, at)));
+    let since = presence.as_ref().map(|p| p.since);
+    Some(Device {
+        no: row.get("no"),
+        id,
+        name: row.get("name"),
+        kind: if row.get::<&str, _>("kind") == "local" { DeviceKind::Local } else { DeviceKind::Agent },
+        tags: serde_json::from_str(row.get("tags")).unwrap_or_default(),
+        created_at: Timestamp(row.get("created_at")),
+        last_seen_at: report_at.max(since),
+        presence,
+        latest,
+    })
+}
+
+impl Device {
+    /// The topic of one kind of its messages.
+    pub fn topic(&self, what: protocol::DeviceTopic) -> Topic {
+        Topic { device: self.id, what }
+    }
+}

@@ -1,0 +1,157 @@
+//! Every durable fact, and the news about it.
+//!
+//! The only crate with SQL; one file per noun, a method is a question or a deed. There is one writer connection
+//! (`synchronous=FULL`, so what is committed survives a power cut) and a few readers. What is asked all the time
+//! (the fleet as it is now, who may do what) is kept in memory and changed after each commit. News goes out on
+//! [`Store::feed`] after the commit, never before: nothing is shown that is not stored.
+
+mod directory;
+mod fleet;
+mod open;
+mod people;
+mod record;
+mod registry;
+mod retained;
+mod samples;
+mod seqs;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use protocol::{Clock, DeviceId, TopicRoot};
+use sqlx::SqlitePool;
+use tokio::sync::{broadcast, watch};
+
+pub use fleet::{Device, DeviceKind, Latest, PresenceNow};
+pub use open::Config;
+pub use people::{Login, Role};
+pub use record::{Fact, Record, Verdict};
+pub use registry::{KeyInfo, NewKey, Refusal};
+pub use retained::RetainedRow;
+pub use samples::{Metric, Range, Samples, Series};
+
+/// News after a commit. A receiver that lags gets `Lagged` and asks for the whole fleet again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// These devices are new or not as they were.
+    Devices(Arc<[DeviceId]>),
+    /// These devices are gone.
+    Removed(Arc<[DeviceId]>),
+}
+
+/// Changes that a slow receiver may be behind before it must start over.
+const FEED: usize = 4096;
+
+/// Why the store could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The folder or file cannot be used.
+    #[error("cannot use {path}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is a database, or a file, of something else.
+    #[error(
+        "{path} is not a database of OpenClaw Watch; it was left as it is. Move it away, or choose another --data-dir"
+    )]
+    Foreign {
+        /// Which.
+        path: PathBuf,
+    },
+    /// The file was ours and is damaged.
+    #[error(
+        "{path} is damaged and was left as it is ({detail}). Restore a backup, or move it away to start empty"
+    )]
+    Corrupt {
+        /// Which.
+        path: PathBuf,
+        /// What SQLite says of it.
+        detail: String,
+    },
+    /// A newer version of the program has used the file.
+    #[error(
+        "{path} was written by a newer version; install that version, or restore a backup made by this one"
+    )]
+    Newer {
+        /// Which.
+        path: PathBuf,
+    },
+    /// There is no database yet, and this command does not make one.
+    #[error("there is no data in {path} yet; start the server once, or give its folder with --data-dir")]
+    Missing {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// SQLite said no.
+    #[error("{doing} failed in the database")]
+    Sql {
+        /// What we were doing.
+        doing: &'static str,
+        /// What SQLite says.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// The file could not be brought to this version's form.
+    #[error("the database could not be brought to this version's form")]
+    Migrate(#[source] sqlx::migrate::MigrateError),
+}
+
+pub(crate) trait Doing<T> {
+    fn doing(self, doing: &'static str) -> Result<T, Error>;
+}
+
+impl<T> Doing<T> for Result<T, sqlx::Error> {
+    fn doing(self, doing: &'static str) -> Result<T, Error> {
+        self.map_err(|source| Error::Sql { doing, source })
+    }
+}
+
+/// The store. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    path: PathBuf,
+    clock: Clock,
+    root: TopicRoot,
+    writer: SqlitePool,
+    readers: SqlitePool,
+    feed: broadcast::Sender<Change>,
+    fleet: Mutex<fleet::Fleet>,
+    directory: Mutex<Arc<directory::Directory>>,
+    directory_version: watch::Sender<u64>,
+    /// When somebody last looked for keys of another process; held while looking.
+    looked_at: tokio::sync::Mutex<Option<tokio::time::Instant>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Store {
+    /// News from now on.
+    pub fn feed(&self) -> broadcast::Receiver<Change> {
+        self.inner.feed.subscribe()
+    }
+
+    /// The clock that the store goes by.
+    pub fn clock(&self) -> &Clock {
+        &self.inner.clock
+    }
+
+    /// Root of all topics.
+    pub fn topic_root(&self) -> &TopicRoot {
+        &self.inner.root
+    }
+
+    fn announce(&self, change: Change) {
+        // Nobody listening is fine.
+        drop(self.inner.feed.send(change));
+    }
+}

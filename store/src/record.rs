@@ -1,0 +1,371 @@
+//! Recording what devices send: one transaction a batch, then the news.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use bytes::Bytes;
+use protocol::{
+    DeviceId, DeviceTopic, OfflineReason, Presence, PresenceState, Qos, Report, SpoolId, Timestamp, Topic,
+};
+use sqlx::{QueryBuilder, Sqlite, Transaction};
+
+use crate::fleet::{Fleet, sane_time};
+use crate::seqs::Seqs;
+use crate::{Change, Device, Doing as _, Error, Latest, PresenceNow, RetainedRow, Store, lock};
+
+/// Something to record.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// When it was received.
+    pub received_at: Timestamp,
+    /// What it says.
+    pub fact: Fact,
+    /// The message to retain, if it is not late.
+    pub retain: Option<RetainedRow>,
+}
+
+/// What a message says.
+#[derive(Debug, Clone)]
+pub enum Fact {
+    /// A device's birth, farewell or will.
+    Presence(DeviceId, Box<Presence>),
+    /// A device's sample.
+    Report(DeviceId, Box<Report>),
+    /// Nothing that is ours to understand; it may be retained.
+    Nothing,
+}
+
+/// What became of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is news.
+    New,
+    /// It was recorded; something newer was there already.
+    Late,
+    /// It was recorded before, or is void: an old epoch's will.
+    Known,
+    /// It is about a device that is not there (any more).
+    Stranger,
+}
+
+/// Rows of one statement. Fixed sizes, so that the prepared statement is found again.
+const CHUNKS: [usize; 3] = [64, 8, 1];
+
+/// Changes of a batch, before they are committed.
+#[derive(Default)]
+struct Batch {
+    devices: HashMap<DeviceId, Device>,
+    seqs: HashMap<(i64, SpoolId), Seqs>,
+    samples: Vec<SampleRow>,
+    presence: Vec<PresenceRow>,
+    state: HashSet<DeviceId>,
+    retained: BTreeMap<String, RetainedRow>,
+}
+
+struct SampleRow {
+    no: i64,
+    at: i64,
+    received_at: i64,
+    report: Box<Report>,
+}
+
+struct PresenceRow {
+    no: i64,
+    received_at: i64,
+    presence: Box<Presence>,
+}
+
+impl Batch {
+    fn device<'a>(&'a mut self, fleet: &Fleet, id: DeviceId) -> Option<&'a mut Device> {
+        match self.devices.entry(id) {
+            std::collections::hash_map::Entry::Occupied(entry) => Some(entry.into_mut()),
+            std::collections::hash_map::Entry::Vacant(entry) => {
+                Some(entry.insert(fleet.devices.get(&id)?.clone()))
+            }
+        }
+    }
+
+    fn add(
+        &mut self,
+        fleet: &Fleet,
+        record: Record,
+        status: impl Fn(DeviceId, PresenceState) -> RetainedRow,
+    ) -> Verdict {
+        let Record { received_at, fact, retain } = record;
+        let verdict = match fact {
+            Fact::Nothing => Verdict::New,
+            Fact::Presence(id, presence) => {
+                let online = presence.state;
+                let verdict = self.presence(fleet, id, presence, received_at);
+                if verdict == Verdict::New {
+                    let status = status(id, online);
+                    self.retained.insert(status.topic.clone(), status);
+                }
+                verdict
+            }
+            Fact::Report(id, report) => self.report(fleet, id, report, received_at),
+        };
+        if let (Verdict::New, Some(row)) = (verdict, retain) {
+            self.retained.insert(row.topic.clone(), row);
+        }
+        verdict
+    }
+
+    fn presence(
+        &mut self,
+        fleet: &Fleet,
+        id: DeviceId,
+        presence: Box<Presence>,
+        received_at: Timestamp,
+    ) -> Verdict {
+        let Some(device) = self.device(fleet, id) else {
+            return Verdict::Stranger;
+        };
+        let before = device.presence.take();
+        let (online_before, epoch) = before.as_ref().map_or((false, 0), |p| (p.online, p.epoch));
+        let online = presence.state == PresenceState::Online;
+        // The epoch rule: a will or farewell of an earlier connection says nothing about the present one.
+        if !online && (presence.epoch < epoch || (presence.epoch == epoch && !online_before)) {
+            device.presence = before;
+            return Verdict::Known;
+        }
+        let known = before.unwrap_or(PresenceNow {
+            online: false,
+            since: received_at,
+            reason: None,
+            epoch: 0,
+            boot_id: None,
+            agent_version: None,
+            host: None,
+        });
+        let since = if online == online_before && known.epoch != 0 { known.since } else { received_at };
+        device.presence = Some(PresenceNow {
+            online,
+            since,
+            reason: if online { None } else { presence.reason.or(Some(OfflineReason::Unknown)) },
+            epoch: presence.epoch,
+            boot_id: presence.boot_id.as_ref().map(|b| b.0.clone()).or(known.boot_id),
+            agent_version: presence.agent_version.clone().or(known.agent_version),
+            host: presence.host.clone().or(known.host),
+        });
+        if online {
+            device.last_seen_at = device.last_seen_at.max(Some(received_at));
+        }
+        let no = device.no;
+        self.presence.push(PresenceRow { no, received_at: received_at.0, presence });
+        self.state.insert(id);
+        Verdict::New
+    }
+
+    fn report(
+        &mut self,
+        fleet: &Fleet,
+        id: DeviceId,
+        report: Box<Report>,
+        received_at: Timestamp,
+    ) -> Verdict {
+        let Some(no) = self.device(fleet, id).map(|d| d.no) else {
+            return Verdict::Stranger;
+        };
+        let key = (no, report.spool);
+        let seqs = self.seqs.entry(key).or_insert_with(|| fleet.seqs.get(&key).cloned().unwrap_or_default());
+        if !seqs.insert(report.seq) {
+            return Verdict::Known;
+        }
+        let at = sane_time(&report, received_at);
+        let Some(device) = self.device(fleet, id) else {
+            return Verdict::Stranger;
+        };
+        let older = device.latest.as_ref().is_some_and(|l| l.spool == report.spool && l.seq > report.seq);
+        let late = report.historical || older;
+        if !late {
+            device.latest = Some(Latest::of(&report, at));
+        }
+        device.last_seen_at = device.last_seen_at.max(Some(received_at));
+        self.samples.push(SampleRow { no, at: at.0, received_at: received_at.0, report });
+        if late { Verdict::Late } else { Verdict::New }
+    }
+
+    async fn write(&self, tx: &mut Transaction<'_, Sqlite>) -> Result<(), sqlx::Error> {
+        insert(
+            tx,
+            &self.samples,
+            "INSERT INTO sample_hot (device_no, at, received_at, seq, cpu_pct_x100, load1_x100, memory_used,
+                memory_total, swap_used, disk_used, disk_total, network_up, network_down, uptime_s) ",
+            "",
+            |mut row, s| {
+                let r = &s.report;
+                row.push_bind(s.no)
+                    .push_bind(s.at)
+                    .push_bind(s.received_at)
+                    .push_bind(whole(Some(r.seq)))
+                    .push_bind(scaled(r.cpu.pct, 100.0))
+                    .push_bind(scaled(r.cpu.load1, 100.0))
+                    .push_bind(whole(r.memory.used_bytes))
+                    .push_bind(whole(r.memory.total_bytes))
+                    .push_bind(whole(r.memory.swap_used_bytes))
+                    .push_bind(whole(r.disk.used_bytes))
+                    .push_bind(whole(r.disk.total_bytes))
+                    .push_bind(scaled(r.network.up_bytes_per_s, 1.0))
+                    .push_bind(scaled(r.network.down_bytes_per_s, 1.0))
+                    .push_bind(whole(r.uptime_s));
+            },
+        )
+        .await?;
+        insert(
+            tx,
+            &self.presence,
+            "INSERT INTO presence (device_no, received_at, at, online, reason, epoch, boot_id, agent_version) ",
+            "",
+            |mut row, p| {
+                row.push_bind(p.no)
+                    .push_bind(p.received_at)
+                    .push_bind(p.presence.at.map(|at| at.0))
+                    .push_bind(p.presence.state == PresenceState::Online)
+                    .push_bind(p.presence.reason.map(OfflineReason::as_str))
+                    .push_bind(whole(Some(p.presence.epoch)))
+                    .push_bind(p.presence.boot_id.clone().map(|b| b.0))
+                    .push_bind(p.presence.agent_version.clone());
+            },
+        )
+        .await?;
+        let state: Vec<(&Device, &PresenceNow)> = self
+            .state
+            .iter()
+            .filter_map(|id| self.devices.get(id))
+            .filter_map(|device| Some((device, device.presence.as_ref()?)))
+            .collect();
+        insert(
+            tx,
+            &state,
+            "INSERT INTO device_state (device_no, online, since, reason, epoch, boot_id, agent_version, host) ",
+            " ON CONFLICT (device_no) DO UPDATE SET online = excluded.online, since = excluded.since,
+                reason = excluded.reason, epoch = excluded.epoch, boot_id = excluded.boot_id,
+                agent_version = excluded.agent_version, host = excluded.host",
+            |mut row, (device, presence)| {
+                row.push_bind(device.no)
+                    .push_bind(presence.online)
+                    .push_bind(presence.since.0)
+                    .push_bind(presence.reason.map(OfflineReason::as_str))
+                    .push_bind(whole(Some(presence.epoch)))
+                    .push_bind(presence.boot_id.clone())
+                    .push_bind(presence.agent_version.clone())
+                    .push_bind(presence.host.as_ref().and_then(|host| serde_json::to_string(host).ok()));
+            },
+        )
+        .await?;
+        let seqs: Vec<_> = self.seqs.iter().collect();
+        insert(
+            tx,
+            &seqs,
+            "INSERT INTO spool (device_no, spool, seqs) ",
+            " ON CONFLICT (device_no, spool) DO UPDATE SET seqs = excluded.seqs",
+            |mut row, ((no, spool), seqs)| {
+                row.push_bind(*no).push_bind(spool.to_string()).push_bind(seqs.to_string());
+            },
+        )
+        .await?;
+        let (gone, kept): (Vec<_>, Vec<_>) = self.retained.values().partition(|row| row.payload.is_empty());
+        for row in gone {
+            sqlx::query("DELETE FROM retained WHERE topic = ?").bind(&row.topic).execute(&mut **tx).await?;
+        }
+        insert(
+            tx,
+            &kept,
+            "INSERT INTO retained (topic, payload, qos, properties, at) ",
+            " ON CONFLICT (topic) DO UPDATE SET payload = excluded.payload, qos = excluded.qos,
+                properties = excluded.properties, at = excluded.at",
+            |mut row, r| {
+                row.push_bind(r.topic.clone())
+                    .push_bind(r.payload.to_vec())
+                    .push_bind(r.qos as u8)
+                    .push_bind(r.properties.to_vec())
+                    .push_bind(r.at.0);
+            },
+        )
+        .await
+    }
+}
+
+fn whole(value: Option<u64>) -> Option<i64> {
+    // Checked when the payload was decoded.
+    value.map(|v| i64::try_from(v).unwrap_or(i64::MAX))
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a float cast saturates; the payload's check keeps it in range"
+)]
+fn scaled(value: Option<f64>, scale: f64) -> Option<i64> {
+    value.map(|v| (v * scale).round() as i64)
+}
+
+async fn insert<T>(
+    tx: &mut Transaction<'_, Sqlite>,
+    rows: &[T],
+    head: &str,
+    tail: &str,
+    bind: impl Fn(sqlx::query_builder::Separated<'_, Sqlite, &'static str>, &T),
+) -> Result<(), sqlx::Error> {
+    let mut rest = rows;
+    for size in CHUNKS {
+        while rest.len() >= size {
+            let (chunk, more) = rest.split_at(size);
+            rest = more;
+            let mut query = QueryBuilder::new(head);
+            query.push_values(chunk, &bind);
+            query.push(tail);
+            query.build().execute(&mut **tx).await?;
+        }
+    }
+    Ok(())
+}
+
+impl Store {
+    /// Records a batch in one transaction. The verdicts come in the order of the records; nothing of a batch that
+    /// failed is recorded. Only one caller at a time (the recorder).
+    pub async fn record(&self, records: Vec<Record>) -> Result<Vec<Verdict>, Error> {
+        let now = self.inner.clock.now();
+        let root = &self.inner.root;
+        let status = |device: DeviceId, state: PresenceState| RetainedRow {
+            topic: Topic { device, what: DeviceTopic::Status }.name(root).as_str().to_owned(),
+            payload: Bytes::from_static(state.as_str().as_bytes()),
+            qos: Qos::AtLeastOnce,
+            properties: Bytes::new(),
+            at: now,
+        };
+        let mut batch = Batch::default();
+        let verdicts: Vec<Verdict> = {
+            let fleet = lock(&self.inner.fleet);
+            records.into_iter().map(|record| batch.add(&fleet, record, status)).collect()
+        };
+        let changes = !(batch.samples.is_empty() && batch.presence.is_empty() && batch.retained.is_empty());
+        if changes {
+            let mut tx = self.inner.writer.begin_with("BEGIN IMMEDIATE").await.doing("recording")?;
+            batch.write(&mut tx).await.doing("recording")?;
+            tx.commit().await.doing("recording")?;
+        }
+        self.apply(batch);
+        Ok(verdicts)
+    }
+
+    /// Takes a committed batch over into what is kept in memory, and tells the news.
+    fn apply(&self, batch: Batch) {
+        let mut changed = Vec::with_capacity(batch.devices.len());
+        {
+            let mut fleet = lock(&self.inner.fleet);
+            for (id, device) in batch.devices {
+                // A device that was removed meanwhile stays removed; a new name stays new.
+                if let Some(known) = fleet.devices.get_mut(&id) {
+                    known.presence = device.presence;
+                    known.latest = device.latest;
+                    known.last_seen_at = device.last_seen_at;
+                    changed.push(id);
+                }
+            }
+            fleet.seqs.extend(batch.seqs);
+        }
+        if !changed.is_empty() {
+            self.announce(Change::Devices(changed.into()));
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! Adding, changing and removing devices and keys.
+
+use protocol::{ApiKey, DeviceId, DeviceTopic, KeyId, KeyKind, Timestamp, Topic, TopicFilter, limits};
+use sqlx::{Row as _, Sqlite, Transaction};
+
+use crate::{DeviceKind, Doing as _, Error, Store};
+
+/// Why something was not done. A decision, not a failure.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The name is empty, too long, or has control characters.
+    #[error("a name has 1 to {max} characters and no line breaks", max = limits::MAX_NAME_CHARS)]
+    Name,
+    /// Too many tags, or one that is not a word.
+    #[error("at most {tags} tags, each a word of at most {max} characters", tags = limits::MAX_TAGS, max = limits::MAX_TAG_CHARS)]
+    Tags,
+    /// A device has that name.
+    #[error("there is a device named \"{0}\" already")]
+    NameTaken(String),
+    /// There is no such device.
+    #[error("there is no device {0}")]
+    NoDevice(DeviceId),
+    /// There is no such key.
+    #[error("there is no key {0}, or it was revoked before")]
+    NoKey(KeyId),
+}
+
+/// A key to make.
+#[derive(Debug, Clone)]
+pub enum NewKey {
+    /// Reads all devices, or these.
+    Reader(Vec<DeviceId>),
+    /// Publishes and subscribes to these filters.
+    Service {
+        /// What it may publish.
+        publish: Vec<TopicFilter>,
+        /// What it may subscribe to.
+        subscribe: Vec<TopicFilter>,
+    },
+}
+
+/// A key as it may be shown: all but the secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyInfo {
+    /// Its id.
+    pub id: KeyId,
+    /// What it is for.
+    pub kind: KeyKind,
+    /// What people call it.
+    pub name: String,
+    /// Its device.
+    pub device: Option<DeviceId>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+}
+
+fn clean_name(name: &str) -> Result<String, Refusal> {
+    let name = name.trim();
+    let fine = !name.is_empty()
+        && name.chars().count() <= limits::MAX_NAME_CHARS
+        && !name.chars().any(char::is_control);
+    if fine { Ok(name.to_owned()) } else { Err(Refusal::Name) }
+}
+
+fn clean_tags(tags: &[String]) -> Result<String, Refusal> {
+    let mut clean: Vec<&str> = tags.iter().map(|tag| tag.trim()).filter(|tag| !tag.is_empty()).collect();
+    clean.sort_unstable();
+    clean.dedup();
+    let word = |tag: &&str| {
+        tag.chars().count() <= limits::MAX_TAG_CHARS
+            && !tag.chars().any(|c| c.is_control() || c.is_whitespace() || c == ',')
+    };
+    if clean.len() > limits::MAX_TAGS || !clean.iter().all(word) {
+        return Err(Refusal::Tags);
+    }
+    Ok(serde_json::to_string(&clean).expect("words make valid JSON"))
+}
+
+impl Store {
+    async fn name_taken(&self, name: &str, but: Option<DeviceId>) -> Result<bool, Error> {
+        let count: i64 = sqlx::query_scalar("SELECT count(*) FROM device WHERE name = ? AND id <> ?")
+            .bind(name)
+            .bind(but.map(|id| id.to_string()).unwrap_or_default())
+            .fetch_one(&self.inner.readers)
+            .await
+            .doing("looking for a name")?;
+        Ok(count > 0)
+    }
+
+    /// Adds a device with its first key. The key is told here and never again.
+    pub async fn add_device(
+        &self,
+        name: &str,
+        tags: &[String],
+        kind: DeviceKind,
+    ) -> Result<Result<(DeviceId, ApiKey), Refusal>, Error> {
+        let (name, tags) = match clean_name(name).and_then(|name| Ok((name, clean_tags(tags)?))) {
+            Ok(clean) => clean,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        if self.name_taken(&name, None).await? {
+            return Ok(Err(Refusal::NameTaken(name)));
+        }
+        let id = DeviceId::generate();
+        let now = self.inner.clock.now();
+        let mut tx = self.inner.writer.begin_with("BEGIN IMMEDIATE").await.doing("adding a device")?;
+        sqlx::query("INSERT INTO device (id, name, kind, tags, created_at) VALUES (?, ?, ?, ?, ?)")
+            .bind(id.as_str())
+            .bind(&name)
+            .bind(kind.as_str())
+            .bind(tags)
+            .bind(now.0)
+            .execute(&mut *tx)
+            .await
+            .doing("adding a device")?;
+        let key = insert_device_key(&mut tx, id, now).await?;
+        tx.commit().await.doing("adding a device")?;
+        self.refresh_directory().await?;
+        Ok(Ok((id, key)))
+    }
+
+    /// The device that the server runs on, added when there is none; and a new key for it (its old ones are revoked).
+    pub async fn local_device(&self, name: &str) -> Result<(DeviceId, ApiKey), Error> {
+        if let Some(device) = self.devices().into_iter().find(|d| d.kind == DeviceKind::Local)
+            && let Ok(key) = self.rotate_key(device.id).await?
+        {
+            return Ok((device.id, key));
+        }
+        let mut candidate = clean_name(name).unwrap_or_else(|_| "this machine".to_owned());
+        for n in 2.. {
+            match self.add_device(&candidate, &[], DeviceKind::Local).await? {
+                Ok(added) => return Ok(added),
+                Err(_) => candidate = format!("this machine {n}"),
+            }
+        }
+        unreachable!("some name is free")
+    }
+
+    /// Changes a device's name or tags.
+    pub async fn change_device(
+        &self,
+        id: DeviceId,
+        name: Option<&str>,
+        tags: Option<&[String]>,
+    ) -> Result<Result<(), Refusal>, Error> {
+        let clean = name.map(clean_name).transpose().and_then(|n| Ok((n, tags.map(clean_tags).transpose()?)));
+        let (name, tags) = match clean {
+            Ok(clean) => clean,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        if let Some(name) = &name
+            && self.name_taken(name, Some(id)).await?
+        {
+            return Ok(Err(Refusal::NameTaken(name.clone())));
+        }
+        let done =
+            sqlx::query("UPDATE device SET name = coalesce(?, name), tags = coalesce(?, tags) WHERE id = ?")
+                .bind(name)
+                .bind(tags)
+                .bind(id.as_str())
+                .execute(&self.inner.writer)
+                .await
+                .doing("changing a device")?;
+        if done.rows_affected() == 0 {
+            return Ok(Err(Refusal::NoDevice(id)));
+        }
+        self.refresh_directory().await?;
+        Ok(Ok(()))
+    }
+
+    /// Removes a device, its keys and all that was recorded of it.
+    pub async fn remove_device(&self, id: DeviceId) -> Result<Result<(), Refusal>, Error> {
+        let mut tx = self.inner.writer.begin_with("BEGIN IMMEDIATE").await.doing("removing a device")?;
+        for what in DeviceTopic::ALL {
+            sqlx::query("DELETE FROM retained WHERE topic = ?")
+                .bind(Topic { device: id, what }.name(&self.inner.root).as_str())
+                .execute(&mut *tx)
+                .await
+                .doing("removing a device")?;
+        }
+        let done = sqlx::query("DELETE FROM device WHERE id = ?")
+            .bind(id.as_str())
+            .execute(&mut *tx)
+            .await
+            .doing("removing a device")?;
+        tx.commit().await.doing("removing a device")?;
+        if done.rows_affected() == 0 {
+            return Ok(Err(Refusal::NoDevice(id)));
+        }
+        self.refresh_directory().await?;
+        Ok(Ok(()))
+    }
+
+    /// A new key for a device; those before are revoked.
+    pub async fn rotate_key(&self, id: DeviceId) -> Result<Result<ApiKey, Refusal>, Error> {
+        let now = self.inner.clock.now();
+        let mut tx = self.inner.writer.begin_with("BEGIN IMMEDIATE").await.doing("rotating a key")?;
+        let known: Option<i64> = sqlx::query_scalar("SELECT no FROM device WHERE id = ?")
+            .bind(id.as_str())
+            .fetch_optional(&mut *tx)
+            .await
+            .doing("rotating a key")?;
+        if known.is_none() {
+            return Ok(Err(Refusal::NoDevice(id)));
+        }
+        sqlx::query("UPDATE access_key SET revoked_at = ? WHERE device_id = ? AND revoked_at IS NULL")
+            .bind(now.0)
+            .bind(id.as_str())
+            .execute(&mut *tx)
+            .await
+            .doing("rotating a key")?;
+        let key = insert_device_key(&mut tx, id, now).await?;
+        tx.commit().await.doing("rotating a key")?;
+        self.refresh_directory().await?;
+        Ok(Ok(key))
+    }
+
+    /// Makes a key for a reader or a service. The key is told here and never again.
+    pub async fn add_key(&self, name: &str, new: NewKey) -> Result<Result<(KeyId, ApiKey), Refusal>, Error> {
+        let name = match clean_name(name) {
+            Ok(name) => name,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let (kind, publish, subscribe) = match new {
+            NewKey::Reader(devices) => {
+                if let Some(unknown) = devices.iter().find(|id| self.device(**id).is_none()) {
+                    return Ok(Err(Refusal::NoDevice(*unknown)));
+                }
+                let filters = devices.iter().map(|id| self.inner.root.device(*id)).collect();
+                (KeyKind::Reader, vec![], filters)
+            }
+            NewKey::Service { publish, subscribe } => (KeyKind::Service, publish, subscribe),
+        };
+        let json = |filters: &[TopicFilter]| {
+            let texts: Vec<&str> = filters.iter().map(TopicFilter::as_str).collect();
+            serde_json::to_string(&texts).expect("texts make valid JSON")
+        };
+        let id = KeyId::generate();
+        // The key names itself: a reader or a service has no device.
+        let key = ApiKey::generate(DeviceId::parse(id.as_str()).expect("ids have one form"));
+        sqlx::query(
+            "INSERT INTO access_key (id, kind, name, hash, publish, subscribe, created_at)
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
+        )
+        .bind(id.as_str())
+        .bind(kind.as_str())
+        .bind(name)
+        .bind(key.hash().as_bytes().to_vec())
+        .bind(json(&publish))
+        .bind(json(&subscribe))
+        .bind(self.inner.clock.now().0)
+        .execute(&self.inner.writer)
+        .await
+        .doing("adding a key")?;
+        self.refresh_directory().await?;
+        Ok(Ok((id, key)))
+    }
+
+    /// Revokes a key. Its connections are closed by whoever serves them.
+    pub async fn revoke_key(&self, id: KeyId) -> Result<Result<(), Refusal>, Error> {
+        let done = sqlx::query("UPDATE access_key SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL")
+            .bind(self.inner.clock.now().0)
+            .bind(id.as_str())
+            .execute(&self.inner.writer)
+            .await
+            .doing("revoking a key")?;
+        if done.rows_affected() == 0 {
+            return Ok(Err(Refusal::NoKey(id)));
+        }
+        self.refresh_directory().await?;
+        Ok(Ok(()))
+    }
+
+    /// All keys, without their secrets.
+    pub async fn keys(&self) -> Result<Vec<KeyInfo>, Error> {
+        let rows = sqlx::query(
+            "SELECT id, kind, name, device_id, created_at, revoked_at FROM access_key ORDER BY created_at, id",
+        )
+        .fetch_all(&self.inner.readers)
+        .await
+        .doing("reading the keys")?;
+        let info = |row: &sqlx::sqlite::SqliteRow| {
+            Some(KeyInfo {
+                id: KeyId::parse(row.get("id")).ok()?,
+                kind: KeyKind::parse(row.get("kind"))?,
+                name: row.get("name"),
+                device: row.get::<Option<&str>, _>("device_id").and_then(|id| DeviceId::parse(id).ok()),
+                created_at: Timestamp(row.get("created_at")),
+                revoked_at: row.get::<Option<i64>, _>("revoked_at").map(Timestamp),
+            })
+        };
+        Ok(rows.iter().filter_map(info).collect())
+    }
+}
+
+async fn insert_device_key(
+    tx: &mut Transaction<'_, Sqlite>,
+    device: DeviceId,
+    now: Timestamp,
+) -> Result<ApiKey, Error> {
+    let key = ApiKey::generate(device);
+    sqlx::query(
+        "INSERT INTO access_key (id, kind, name, device_id, hash, created_at) VALUES (?, 'device', '', ?, ?, ?)",
+    )
+    .bind(KeyId::generate().as_str())
+    .bind(device.as_str())
+    .bind(key.hash().as_bytes().to_vec())
+    .bind(now.0)
+    .execute(&mut **tx)
+    .await
+    .doing("adding a key")?;
+    Ok(key)
+}

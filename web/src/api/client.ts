@@ -1,0 +1,126 @@
+// The only place that knows the server's URLs. Everything else calls these functions and gets types back.
+
+import type {
+  AddedDeviceView,
+  DeviceDetailView,
+  DevicePatch,
+  DeviceView,
+  ErrorView,
+  LoginForm,
+  NewDevice,
+  SamplesView,
+  SessionView,
+  SetupForm,
+} from './types';
+
+/** Why a request did not succeed. `code` is the server's word, or `network` when no answer came. */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    message: string,
+    readonly fields: Record<string, string> = {},
+    readonly retryAfterS: number | null = null,
+  ) {
+    super(message);
+    this.name = 'ApiError';
+  }
+}
+
+let csrf: string | null = null;
+let onSignedOut: () => void = () => {};
+
+/** Called when the server says that the login has ended, wherever that happens. */
+export function whenSignedOut(then: () => void): void {
+  onSignedOut = then;
+}
+
+/** The token that every changing request carries; it comes with the session. */
+export function setCsrf(token: string | null): void {
+  csrf = token;
+}
+
+interface Options {
+  body?: unknown;
+  signal?: AbortSignal;
+  /** Set on the second try. */
+  again?: boolean;
+  /** A 401 of the login form means "wrong password", not "your login has ended". */
+  entering?: boolean;
+}
+
+async function request<T>(method: string, path: string, options: Options = {}): Promise<T> {
+  const headers: Record<string, string> = { Accept: 'application/json' };
+  if (method !== 'GET' && csrf !== null) headers['X-CSRF-Token'] = csrf;
+  const init: RequestInit = { method, headers, credentials: 'same-origin', cache: 'no-store' };
+  if (options.body !== undefined) {
+    headers['Content-Type'] = 'application/json';
+    init.body = JSON.stringify(options.body);
+  }
+  if (options.signal) init.signal = options.signal;
+  let response: Response;
+  try {
+    response = await fetch(path, init);
+  } catch (cause) {
+    if (options.signal?.aborted) throw cause;
+    throw new ApiError(0, 'network', 'no answer from the server');
+  }
+  if (response.ok) {
+    if (response.status === 204) return undefined as T;
+    return (await response.json()) as T;
+  }
+  const error = await errorOf(response);
+  if (error.code === 'csrf' && !options.again) {
+    // Another tab has logged in anew: the cookie is fine, only the token that goes with it is old.
+    setCsrf((await getSession()).csrf);
+    return request(method, path, { ...options, again: true });
+  }
+  if (response.status === 401 && !options.entering) onSignedOut();
+  throw error;
+}
+
+async function errorOf(response: Response): Promise<ApiError> {
+  const wait = Number.parseInt(response.headers.get('Retry-After') ?? '', 10);
+  const retry = Number.isFinite(wait) ? wait : null;
+  try {
+    const { error } = (await response.json()) as ErrorView;
+    return new ApiError(response.status, error.code, error.message, error.fields ?? {}, retry);
+  } catch {
+    // A proxy in between answers with a page of its own.
+    return new ApiError(response.status, `http_${response.status}`, response.statusText, {}, retry);
+  }
+}
+
+const device = (id: string): string => `/api/v1/devices/${encodeURIComponent(id)}`;
+
+export const getSession = (): Promise<SessionView> => request('GET', '/api/v1/session');
+export const setUp = (form: SetupForm): Promise<SessionView> => request('POST', '/api/v1/setup', { body: form, entering: true });
+export const logIn = (form: LoginForm): Promise<SessionView> => request('POST', '/api/v1/login', { body: form, entering: true });
+export const logOut = (): Promise<void> => request('POST', '/api/v1/logout', { entering: true });
+export const getDevices = (): Promise<DeviceView[]> => request('GET', '/api/v1/devices');
+export const getDevice = (id: string, signal?: AbortSignal): Promise<DeviceDetailView> => request('GET', device(id), signal ? { signal } : {});
+export const addDevice = (form: NewDevice): Promise<AddedDeviceView> => request('POST', '/api/v1/devices', { body: form });
+export const patchDevice = (id: string, patch: DevicePatch): Promise<DeviceView> => request('PATCH', device(id), { body: patch });
+export const removeDevice = (id: string): Promise<void> => request('DELETE', device(id));
+export const rotateKey = (id: string): Promise<AddedDeviceView> => request('POST', `${device(id)}/rotate-key`);
+
+export const METRICS = [
+  'cpu_pct',
+  'memory_used_bytes',
+  'memory_total_bytes',
+  'disk_used_bytes',
+  'disk_total_bytes',
+  'network_up_bytes_per_s',
+  'network_down_bytes_per_s',
+] as const;
+export type Metric = (typeof METRICS)[number];
+
+export function getSamples(id: string, from: Date, to: Date, points: number, signal: AbortSignal): Promise<SamplesView> {
+  const query = new URLSearchParams({ from: from.toISOString(), to: to.toISOString(), points: String(points), metrics: METRICS.join(',') });
+  return request('GET', `${device(id)}/samples?${query}`, { signal });
+}
+
+/** Address of the live socket, on the host that served the page. */
+export function liveUrl(at: { protocol: string; host: string } = location): string {
+  return `${at.protocol === 'https:' ? 'wss' : 'ws'}://${at.host}/live`;
+}

@@ -1,0 +1,132 @@
+// Generated from dashboard/src/views.rs by `just gen`. Do not change it by hand; a test compares.
+
+export type SessionView = { 
+/**
+ * Nobody has been set up yet: follow the link that the server printed.
+ */
+setup_needed: boolean, 
+/**
+ * Who is signed in.
+ */
+user: UserView | null, 
+/**
+ * What every changing request must send as `X-CSRF-Token`.
+ */
+csrf: string | null, 
+/**
+ * The server's version.
+ */
+version: string, 
+/**
+ * The server's clock.
+ */
+server_time: string, };
+
+export type UserView = { name: string, role: "admin" | "viewer", };
+
+export type SetupForm = { token: string, name: string, password: string, };
+
+export type LoginForm = { name: string, password: string, };
+
+export type DeviceView = { id: string, name: string, kind: "agent" | "local", tags: Array<string>, online: boolean, 
+/**
+ * When it came or went; absent when it was never heard of.
+ */
+since: string | null, last_seen_at: string | null, 
+/**
+ * Why it is offline.
+ */
+reason: string | null, agent_version: string | null, created_at: string, latest: LatestView | null, 
+/**
+ * Comes with the OpenClaw readers.
+ */
+openclaw: OpenClawView | null, 
+/**
+ * Comes with the OpenClaw readers.
+ */
+usage: DeviceUsageView | null, };
+
+export type LatestView = { at: string, cpu_pct: number | null, memory_used_bytes: number | null, memory_total_bytes: number | null, disk_used_bytes: number | null, disk_total_bytes: number | null, network_up_bytes_per_s: number | null, network_down_bytes_per_s: number | null, };
+
+export type OpenClawView = { state: string, version: string | null, };
+
+export type DeviceUsageView = { today: UsageView, yesterday: UsageView, total: UsageView, };
+
+export type UsageView = { input: number, output: number, cache_read: number, cache_write: number, tokens: number, cost_usd: number | null, unpriced_tokens: number, };
+
+export type DeviceDetailView = { device: DeviceView, host: HostView | null, report: ReportView | null, };
+
+export type HostView = { hostname: string | null, os: string | null, os_version: string | null, kernel: string | null, arch: string | null, cores: number | null, };
+
+export type ReportView = { at: string, uptime_s: number | null, boot_id: string | null, cpu: CpuView, memory: MemoryView, disk: DiskView, network: NetworkView, temperatures: Array<TemperatureView>, battery: BatteryView | null, top_cpu: Array<ProcessView>, top_memory: Array<ProcessView>, };
+
+export type CpuView = { pct: number | null, cores: Array<number>, load1: number | null, load5: number | null, load15: number | null, };
+
+export type MemoryView = { used_bytes: number | null, total_bytes: number | null, available_bytes: number | null, swap_used_bytes: number | null, swap_total_bytes: number | null, };
+
+export type DiskView = { used_bytes: number | null, total_bytes: number | null, volumes: Array<VolumeView>, };
+
+export type VolumeView = { mount: string, fs: string | null, used_bytes: number, total_bytes: number, };
+
+export type NetworkView = { up_bytes_per_s: number | null, down_bytes_per_s: number | null, interfaces: Array<InterfaceView>, };
+
+export type InterfaceView = { name: string, up_bytes_per_s: number | null, down_bytes_per_s: number | null, };
+
+export type TemperatureView = { label: string, celsius: number, };
+
+export type BatteryView = { pct: number, state: string, };
+
+export type ProcessView = { pid: number, name: string, cpu_pct: number | null, memory_bytes: number | null, };
+
+export type NewDevice = { name: string, tags?: Array<string>, };
+
+export type DevicePatch = { name?: string, tags?: Array<string>, };
+
+export type AddedDeviceView = { 
+/**
+ * The device's id.
+ */
+id: string, 
+/**
+ * What people call it.
+ */
+name: string, 
+/**
+ * The key, whole.
+ */
+key: string, 
+/**
+ * What the agent checks the server's certificate against; absent when it is vouched for by a public authority.
+ */
+pin: string | null, 
+/**
+ * `HOST:PORT` for devices.
+ */
+server: string, 
+/**
+ * The line to run on the device.
+ */
+command: string, 
+/**
+ * The same for other shells.
+ */
+commands: CommandsView, };
+
+export type CommandsView = { 
+/**
+ * For sh, bash and zsh.
+ */
+unix: string, 
+/**
+ * For PowerShell.
+ */
+powershell: string, };
+
+export type SeriesView = { min: Array<number | null>, avg: Array<number | null>, max: Array<number | null>, };
+
+export type Frame = { "type": "snapshot", rev: number, server_time: string, devices: Array<DeviceView>, } | { "type": "devices", rev: number, devices: Array<DeviceView>, } | { "type": "removed", rev: number, ids: Array<string>, } | { "type": "alive", rev: number, server_time: string, };
+
+/** Columns by metric name beside `at` and `step_s`. */
+export type SamplesView = { at: Array<string>, step_s: number } & Record<string, SeriesView | Array<string> | number>;
+
+export type ErrorView = { error: { code: string, message: string, fields?: Record<string, string> } };

@@ -1,0 +1,135 @@
+// From the fleet to the lines of the list: filter, order, groups. Pure.
+
+import type { DeviceView } from '../api/types';
+import { ms } from '../format/time';
+import { share } from '../format/number';
+import { isProblem, stateOf, type StateWord } from '../state/fleet';
+import { matches, parseSearch } from './search';
+
+export const SORTS = ['state', 'name', 'cpu', 'memory', 'disk', 'network', 'agent', 'seen'] as const;
+export type SortKey = (typeof SORTS)[number];
+export interface Sort {
+  key: SortKey;
+  descending: boolean;
+}
+/** Problems first, then by name. */
+export const DEFAULT_SORT: Sort = { key: 'state', descending: false };
+
+/** `cpu` or `-cpu` of the address. */
+export function parseSort(text: string | null): Sort {
+  const descending = text?.startsWith('-') ?? false;
+  const key = (descending ? text?.slice(1) : text) as SortKey;
+  return SORTS.includes(key) ? { key, descending } : DEFAULT_SORT;
+}
+export const sortText = (sort: Sort): string | null =>
+  sort.key === DEFAULT_SORT.key && sort.descending === DEFAULT_SORT.descending ? null : (sort.descending ? '-' : '') + sort.key;
+
+/** Numbers are asked for to see the largest, words to read from A. */
+export const firstSort = (key: SortKey): Sort => ({ key, descending: key === 'cpu' || key === 'memory' || key === 'disk' || key === 'network' });
+
+/** A second press turns the order round. */
+export const nextSort = (now: Sort, key: SortKey): Sort => (now.key === key ? { key, descending: !now.descending } : firstSort(key));
+
+/** Whether new numbers can change the order (the list then re-sorts at a calm pace). */
+export const followsValues = (key: SortKey): boolean => key === 'cpu' || key === 'memory' || key === 'disk' || key === 'network' || key === 'seen';
+
+export interface Wish {
+  search: string;
+  state: StateWord | null;
+  sort: Sort;
+  groupByTag: boolean;
+  collapsed: ReadonlySet<string>;
+  lang: string;
+}
+
+export type Line =
+  | { kind: 'device'; id: string; problem: boolean }
+  | { kind: 'group'; key: string; tag: string | null; count: number; states: Record<StateWord, number>; open: boolean };
+
+export interface Arranged {
+  lines: Line[];
+  /** Devices that match, those in closed groups included. */
+  matching: number;
+}
+
+const RANK: Record<StateWord, number> = { offline: 0, online: 1, never: 2 };
+
+function valueOf(device: DeviceView, key: SortKey): number | string | null {
+  const latest = device.latest;
+  switch (key) {
+    case 'state':
+      return RANK[stateOf(device)];
+    case 'name':
+      return null;
+    case 'cpu':
+      return latest?.cpu_pct ?? null;
+    case 'memory':
+      return share(latest?.memory_used_bytes, latest?.memory_total_bytes);
+    case 'disk':
+      return share(latest?.disk_used_bytes, latest?.disk_total_bytes);
+    case 'network':
+      return latest == null || (latest.network_down_bytes_per_s === null && latest.network_up_bytes_per_s === null) || !device.online
+        ? null
+        : (latest.network_down_bytes_per_s ?? 0) + (latest.network_up_bytes_per_s ?? 0);
+    case 'agent':
+      return device.agent_version;
+    case 'seen': {
+      const at = ms(device.last_seen_at);
+      return at === null ? null : -at;
+    }
+  }
+}
+
+export function arrange(devices: readonly DeviceView[], wish: Wish): Arranged {
+  const terms = parseSearch(wish.search);
+  const hits = devices.filter((device) => (wish.state === null || stateOf(device) === wish.state) && matches(terms, device));
+  const names = new Intl.Collator(wish.lang, { numeric: true, sensitivity: 'base' });
+  const sign = wish.sort.descending ? -1 : 1;
+  const keyed = hits.map((device) => ({ device, value: valueOf(device, wish.sort.key), since: ms(device.since) ?? 0 }));
+  keyed.sort((a, b) => {
+    if (a.value !== b.value) {
+      // What was not measured goes last in either direction.
+      if (a.value === null) return 1;
+      if (b.value === null) return -1;
+      const order = typeof a.value === 'string' && typeof b.value === 'string' ? names.compare(a.value, b.value) : a.value < b.value ? -1 : 1;
+      if (order !== 0) return order * sign;
+    }
+    // Among problems the newest comes first; everything else reads by name.
+    if (wish.sort.key === 'state' && isProblem(a.device) && a.since !== b.since) return b.since - a.since;
+    const order = names.compare(a.device.name, b.device.name) * (wish.sort.key === 'name' ? sign : 1);
+    return order !== 0 ? order : a.device.id < b.device.id ? -1 : 1;
+  });
+  const ordered = keyed.map((entry) => entry.device);
+  return { lines: wish.groupByTag ? grouped(ordered, wish) : ordered.map(line), matching: hits.length };
+}
+
+const line = (device: DeviceView): Line => ({ kind: 'device', id: device.id, problem: isProblem(device) });
+
+/** Problems stand above the groups; each other device stands in one group, that of its commonest tag. */
+function grouped(ordered: readonly DeviceView[], wish: Wish): Line[] {
+  const lift = wish.sort.key === 'state';
+  const lines: Line[] = lift ? ordered.filter(isProblem).map(line) : [];
+  const rest = lift ? ordered.filter((device) => !isProblem(device)) : ordered;
+  const uses = new Map<string, number>();
+  for (const device of rest) for (const tag of new Set(device.tags)) uses.set(tag, (uses.get(tag) ?? 0) + 1);
+  const tags = [...uses].sort(([a, n], [b, m]) => m - n || (a < b ? -1 : 1)).map(([tag]) => tag);
+  const rank = new Map(tags.map((tag, i) => [tag, i]));
+  const members = new Map<string | null, DeviceView[]>();
+  for (const device of rest) {
+    const tag = device.tags.reduce<string | null>((best, next) => (best === null || (rank.get(next) ?? 0) < (rank.get(best) ?? 0) ? next : best), null);
+    const list = members.get(tag);
+    if (list) list.push(device);
+    else members.set(tag, [device]);
+  }
+  for (const tag of [...tags, null]) {
+    const list = members.get(tag);
+    if (!list) continue;
+    const key = tag === null ? '' : `tag:${tag}`;
+    const open = !wish.collapsed.has(key);
+    const states: Record<StateWord, number> = { offline: 0, online: 0, never: 0 };
+    for (const device of list) states[stateOf(device)] += 1;
+    lines.push({ kind: 'group', key, tag, count: list.length, states, open });
+    if (open) lines.push(...list.map(line));
+  }
+  return lines;
+}

@@ -1,0 +1,80 @@
+// The story of the page: take over theme and language, ask who is logged in, connect, show the view that the address names.
+
+import './styles/tokens.css';
+import './styles/ui.css';
+import { effect, untracked } from '@preact/signals';
+import { render } from 'preact';
+import { ApiError, whenSignedOut } from './api/client';
+import { startClock } from './state/clock';
+import { fleet } from './state/fleet';
+import { connectFleet, snapshots } from './state/live';
+import { followPrefs } from './state/prefs';
+import { followLinks, go, place, route } from './state/router';
+import { ended, loadSession, session } from './state/session';
+import { followWaiting } from './state/waiting';
+import { followScreen } from './parts/screen';
+import { App, bootError } from './views/app';
+import { followTitle } from './views/title';
+
+const BOOT_RETRY_MS = 2000;
+
+followPrefs();
+followScreen();
+followLinks();
+startClock();
+followTitle();
+followWaiting();
+
+function toLogin(): void {
+  const known = session.peek();
+  if (known?.user) {
+    ended.value = true;
+    session.value = { ...known, user: null, csrf: null };
+  }
+  const view = route.peek().view;
+  if (view === 'login' || view === 'setup') return;
+  const { path, search } = place.peek();
+  go(`/login?next=${encodeURIComponent(path + search)}`, 'replace');
+}
+whenSignedOut(toLogin);
+
+// The live connection exists exactly while somebody is logged in.
+let disconnect: (() => void) | null = null;
+effect(() => {
+  const user = session.value?.user ?? null;
+  if (user && !disconnect) disconnect = untracked(() => connectFleet(toLogin));
+  else if (!user && disconnect) {
+    untracked(disconnect);
+    disconnect = null;
+    // Whoever logs in next may see other devices.
+    untracked(() => fleet.clear());
+  } else if (user) ended.value = false;
+});
+
+// Where one may be: without an account only the set-up, without a login only the login.
+effect(() => {
+  const view = session.value;
+  if (!view) return;
+  const at = route.value.view;
+  if (view.setup_needed && at !== 'setup') go('/setup', 'replace');
+  else if (!view.setup_needed && !view.user && at !== 'login' && at !== 'setup') toLogin();
+});
+
+// A second snapshot means that the server was away: it may be another version, or not know this login any more.
+effect(() => {
+  if (snapshots.value > 1) loadSession().catch(() => {});
+});
+
+async function boot(): Promise<void> {
+  try {
+    await loadSession();
+    bootError.value = null;
+  } catch (error) {
+    bootError.value = error instanceof ApiError ? error : new ApiError(0, 'network', String(error));
+    setTimeout(() => void boot(), BOOT_RETRY_MS);
+  }
+}
+
+const root = document.getElementById('app');
+if (root) render(<App />, root);
+void boot();

@@ -1,0 +1,149 @@
+// The devices, as the live connection tells them.
+//
+// Frames change plain objects at once and mark devices dirty; signals are set once per animation frame (or four
+// times a second in a hidden tab, for the title). A row listens to its own device only, so that a fleet
+// of 10,000 costs what is on the screen. `shape` grows when something changed that can move, add or remove a row; the list is arranged
+// again then, and not for every new number.
+
+import { batch, computed, signal, type Signal } from '@preact/signals';
+import type { DeviceView, Frame } from '../api/types';
+import { Ring } from './ring';
+
+export type StateWord = 'online' | 'offline' | 'never';
+
+export function stateOf(device: DeviceView): StateWord {
+  if (device.online) return 'online';
+  return device.since === null && device.last_seen_at === null ? 'never' : 'offline';
+}
+
+/** Offline devices need a hand; one that was never seen is only expected. */
+export const isProblem = (device: DeviceView): boolean => stateOf(device) === 'offline';
+
+/** Points of a row's network sparkline, gathered while the page is open. */
+export const TRAFFIC_POINTS = 48;
+
+export interface Entry {
+  readonly view: Signal<DeviceView>;
+  /** Bytes per second, both directions together; null where not measured. */
+  readonly traffic: Ring;
+  /** The newest value that `view` does not have yet. */
+  next: DeviceView;
+}
+
+export class Fleet {
+  readonly shape = signal(0);
+  /** False until the first snapshot: skeletons, not "no devices". */
+  readonly loaded = signal(false);
+  private readonly entries = new Map<string, Entry>();
+  private readonly dirty = new Set<Entry>();
+  private reshaped = false;
+
+  readonly counts = computed(() => {
+    this.shape.value;
+    const counts = { all: 0, online: 0, offline: 0, never: 0 };
+    for (const { next } of this.entries.values()) {
+      counts.all += 1;
+      counts[stateOf(next)] += 1;
+    }
+    return counts;
+  });
+
+  get(id: string): Entry | undefined {
+    return this.entries.get(id);
+  }
+
+  /** Every device as last heard. */
+  all(): DeviceView[] {
+    return Array.from(this.entries.values(), (entry) => entry.next);
+  }
+
+  /** Takes a frame in; true if there is something for `flush`. */
+  apply(frame: Frame): boolean {
+    switch (frame.type) {
+      case 'snapshot': {
+        const known = new Set(frame.devices.map((device) => device.id));
+        for (const id of [...this.entries.keys()]) if (!known.has(id)) this.drop(id);
+        for (const device of frame.devices) this.put(device);
+        if (!this.loaded.peek()) {
+          this.reshaped = true;
+          this.loaded.value = true;
+        }
+        break;
+      }
+      case 'devices':
+        for (const device of frame.devices) this.put(device);
+        break;
+      case 'removed':
+        for (const id of frame.ids) this.drop(id);
+        break;
+      case 'alive':
+        break;
+    }
+    return this.reshaped || this.dirty.size > 0;
+  }
+
+  /** Shows what was taken in. */
+  flush(): void {
+    batch(() => {
+      for (const entry of this.dirty) entry.view.value = entry.next;
+      this.dirty.clear();
+      if (this.reshaped) {
+        this.reshaped = false;
+        this.shape.value += 1;
+      }
+    });
+  }
+
+  clear(): void {
+    this.entries.clear();
+    this.dirty.clear();
+    this.reshaped = true;
+    this.loaded.value = false;
+    this.flush();
+  }
+
+  private put(device: DeviceView): void {
+    const entry = this.entries.get(device.id);
+    if (entry === undefined) {
+      const made: Entry = { view: signal(device), traffic: new Ring(TRAFFIC_POINTS), next: device };
+      note(made.traffic, device);
+      this.entries.set(device.id, made);
+      this.reshaped = true;
+      return;
+    }
+    if (device.latest !== null && device.latest.at !== entry.next.latest?.at) note(entry.traffic, device);
+    if (moves(entry.next, device)) this.reshaped = true;
+    entry.next = device;
+    this.dirty.add(entry);
+  }
+
+  private drop(id: string): void {
+    const entry = this.entries.get(id);
+    if (entry === undefined) return;
+    this.entries.delete(id);
+    this.dirty.delete(entry);
+    this.reshaped = true;
+  }
+}
+
+function note(traffic: Ring, device: DeviceView): void {
+  const latest = device.latest;
+  if (latest === null || !device.online) return;
+  const { network_down_bytes_per_s: down, network_up_bytes_per_s: up } = latest;
+  traffic.push(down === null && up === null ? null : (down ?? 0) + (up ?? 0));
+}
+
+/** Whether a change can move the device in the list, or change a count. */
+function moves(before: DeviceView, after: DeviceView): boolean {
+  return (
+    before.online !== after.online ||
+    before.since !== after.since ||
+    before.name !== after.name ||
+    (before.last_seen_at === null) !== (after.last_seen_at === null) ||
+    before.agent_version !== after.agent_version ||
+    before.tags.length !== after.tags.length ||
+    before.tags.some((tag, i) => tag !== after.tags[i])
+  );
+}
+
+export const fleet = new Fleet();

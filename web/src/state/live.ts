@@ -1,0 +1,47 @@
+// Joins the live connection to the fleet: frames in, one flush per animation frame out.
+
+import { computed, signal } from '@preact/signals';
+import { getDevices } from '../api/client';
+import type { Frame } from '../api/types';
+import { initial, liveWord, type LiveState } from '../live/machine';
+import { startLive } from '../live/socket';
+import { setServerTime } from './clock';
+import { fleet } from './fleet';
+
+const HIDDEN_FLUSH_MS = 250;
+
+export const liveState = signal<LiveState>(initial);
+export const liveNow = computed(() => liveWord(liveState.value));
+/** Grows with each snapshot: whoever keeps history of its own asks again for what it missed. */
+export const snapshots = signal(0);
+
+export function connectFleet(loginEnded: () => void): () => void {
+  let planned: number | null = null;
+  let timer: number | undefined;
+  const flush = (): void => {
+    if (planned !== null) cancelAnimationFrame(planned);
+    clearTimeout(timer);
+    planned = null;
+    fleet.flush();
+  };
+  const apply = (frame: Frame): void => {
+    if (frame.type === 'snapshot' || frame.type === 'alive') setServerTime(frame.server_time);
+    if (frame.type === 'snapshot') snapshots.value += 1;
+    if (!fleet.apply(frame) || planned !== null) return;
+    planned = requestAnimationFrame(flush);
+    // A hidden tab gets no animation frames, but its title must still count problems.
+    timer = window.setTimeout(flush, HIDDEN_FLUSH_MS);
+  };
+  // Where the live connection cannot be made at all (a proxy in between), the page still shows what REST says.
+  const fallback = async (): Promise<void> => {
+    const devices = await getDevices();
+    if (liveState.peek().phase === 'live') return;
+    fleet.apply({ type: 'snapshot', rev: 0, server_time: '', devices });
+    flush();
+  };
+  const changed = (state: LiveState): void => {
+    liveState.value = state;
+    if (state.phase === 'waiting' && state.failures > 1) fallback().catch(() => {});
+  };
+  return startLive({ apply, changed, loginEnded });
+}

@@ -1,0 +1,68 @@
+// What this browser remembers: language and theme. `public/assets/boot.js` reads the same record before the first paint.
+
+import { computed, effect, signal } from '@preact/signals';
+import type { Lang } from '../i18n/messages';
+
+export type Theme = 'auto' | 'light' | 'dark';
+export interface Prefs {
+  lang: Lang;
+  theme: Theme;
+}
+
+const KEY = 'openclaw-watch';
+
+export function readPrefs(text: string | null, navigatorLanguage: string): Prefs {
+  let saved: Record<string, unknown> = {};
+  try {
+    const value: unknown = JSON.parse(text ?? '{}');
+    if (typeof value === 'object' && value !== null) saved = value as Record<string, unknown>;
+  } catch {
+    // Written by something else: start from the defaults.
+  }
+  return {
+    lang: saved.lang === 'zh-CN' || saved.lang === 'en' ? saved.lang : /^zh/i.test(navigatorLanguage) ? 'zh-CN' : 'en',
+    theme: saved.theme === 'light' || saved.theme === 'dark' ? saved.theme : 'auto',
+  };
+}
+
+function stored(): string | null {
+  try {
+    return localStorage.getItem(KEY);
+  } catch {
+    return null;
+  }
+}
+
+export const prefs = signal<Prefs>(typeof document === 'undefined' ? { lang: 'en', theme: 'auto' } : readPrefs(stored(), navigator.language));
+
+export function setPrefs(change: Partial<Prefs>): void {
+  prefs.value = { ...prefs.value, ...change };
+  try {
+    localStorage.setItem(KEY, JSON.stringify(prefs.value));
+  } catch {
+    // Storage refused: the choice holds until the page is closed.
+  }
+}
+
+const systemDark = signal(false);
+
+/** The theme in force, after "as the system" is resolved. */
+export const theme = computed<'light' | 'dark'>(() => (prefs.value.theme === 'auto' ? (systemDark.value ? 'dark' : 'light') : prefs.value.theme));
+
+/** Keeps <html> in step with the choice; the function given back stops it. */
+export function followPrefs(): () => void {
+  const media = matchMedia('(prefers-color-scheme: dark)');
+  const heard = (): void => {
+    systemDark.value = media.matches;
+  };
+  heard();
+  media.addEventListener('change', heard);
+  const end = effect(() => {
+    document.documentElement.dataset.theme = theme.value;
+    document.documentElement.lang = prefs.value.lang;
+  });
+  return () => {
+    media.removeEventListener('change', heard);
+    end();
+  };
+}

@@ -1,0 +1,103 @@
+import { useEffect } from 'preact/hooks';
+import { logOut } from '../api/client';
+import { words } from '../i18n';
+import type { Lang } from '../i18n/messages';
+import { en } from '../i18n/en';
+import { zhCN } from '../i18n/zh-CN';
+import { prefs, setPrefs, type Theme } from '../state/prefs';
+import { go } from '../state/router';
+import { ended, session } from '../state/session';
+import { viewTitle } from './title';
+
+const LANGS: readonly [Lang, string][] = [
+  ['zh-CN', zhCN.name],
+  ['en', en.name],
+];
+const THEMES: readonly Theme[] = ['auto', 'light', 'dark'];
+
+export function Settings() {
+  const t = words.value;
+  useEffect(() => {
+    viewTitle.value = t.settings.title;
+  }, [t]);
+  const user = session.value?.user;
+
+  async function leave(): Promise<void> {
+    try {
+      await logOut();
+    } finally {
+      // Whatever the server said, this page forgets who was here.
+      const now = session.peek();
+      ended.value = false;
+      if (now) session.value = { ...now, user: null, csrf: null };
+      go('/login', 'replace');
+    }
+  }
+
+  return (
+    <div class="settings">
+      <h1>{t.settings.title}</h1>
+      <section class="panel">
+        <div class="ph">
+          <h2>{t.settings.appearance}</h2>
+          <span class="dim">{t.settings.keptHere}</span>
+        </div>
+        <div class="li">
+          <span class="k">{t.language}</span>
+          <span class="seg" role="group" aria-label={t.language}>
+            {LANGS.map(([lang, name]) => (
+              <button key={lang} type="button" lang={lang} aria-pressed={prefs.value.lang === lang} onClick={() => setPrefs({ lang })}>
+                {name}
+              </button>
+            ))}
+          </span>
+        </div>
+        <div class="li">
+          <span class="k">{t.theme.label}</span>
+          <span class="seg" role="group" aria-label={t.theme.label}>
+            {THEMES.map((theme) => (
+              <button key={theme} type="button" aria-pressed={prefs.value.theme === theme} onClick={() => setPrefs({ theme })}>
+                {t.theme[theme]}
+              </button>
+            ))}
+          </span>
+        </div>
+      </section>
+      {user ? (
+        <section class="panel">
+          <div class="ph">
+            <h2>{t.settings.account}</h2>
+          </div>
+          <div class="li">
+            <span class="cut">
+              <bdi>{t.settings.signedIn(user.name)}</bdi>
+            </span>
+            <span class="chip">{t.settings.role[user.role]}</span>
+            <span class="grow" />
+            <button type="button" class="btn" data-testid="logout" onClick={() => void leave()}>
+              {t.settings.logout}
+            </button>
+          </div>
+        </section>
+      ) : null}
+      <section class="panel">
+        <div class="ph">
+          <h2>{t.settings.about}</h2>
+        </div>
+        <div class="li">
+          <span class="k">{t.settings.version}</span>
+          <span class="mono">{session.value?.version}</span>
+        </div>
+        <div class="li">
+          <span class="k">{t.settings.timeZone}</span>
+          <span>{Intl.DateTimeFormat().resolvedOptions().timeZone}</span>
+        </div>
+        <div class="li">
+          <a class="lk" href="/licenses.txt" target="_blank" rel="noreferrer">
+            {t.settings.licences}
+          </a>
+        </div>
+      </section>
+    </div>
+  );
+}
