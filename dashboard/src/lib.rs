@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use protocol::{KeyHash, Publication, Timestamp, TopicRoot};
 use store::Store;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -80,6 +80,8 @@ pub(crate) struct Shared {
     pub(crate) attempts: auth::Attempts,
     pub(crate) passwords: Semaphore,
     pub(crate) shutdown: CancellationToken,
+    /// Changes whenever somebody logs out: open sockets look whether it was theirs.
+    pub(crate) logouts: watch::Sender<u64>,
 }
 
 impl std::ops::Deref for App {
@@ -132,6 +134,7 @@ impl Dashboard {
             attempts: auth::Attempts::default(),
             passwords: Semaphore::new(2),
             shutdown,
+            logouts: watch::Sender::new(0),
         }));
         Ok(Self { app, listener, address, tls: tls.map(TlsAcceptor::from) })
     }

@@ -15,7 +15,7 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::App;
-use crate::auth::{Viewer, still_good};
+use crate::auth::{Viewer, authenticate, still_good};
 use crate::error::ApiError;
 use crate::views::{DeviceView, rfc3339};
 
@@ -69,9 +69,10 @@ fn same_origin(headers: &HeaderMap) -> bool {
     origin.is_some() && origin == host
 }
 
+/// Opens the socket. Browsers hide the status of a refused upgrade, so a page without a login is told by the close
+/// code, on a socket that says nothing else.
 pub(crate) async fn open(
     State(app): State<App>,
-    viewer: Viewer,
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, ApiError> {
@@ -79,7 +80,13 @@ pub(crate) async fn open(
         return Err(ApiError::new(StatusCode::FORBIDDEN, "origin", "Open the page from this server."));
     }
     let upgrade = upgrade.max_message_size(4096).max_frame_size(4096);
-    Ok(upgrade.on_upgrade(move |socket| Box::pin(serve(app, viewer, socket))))
+    let viewer = authenticate(&headers, &app).await?;
+    Ok(upgrade.on_upgrade(move |socket| async move {
+        match viewer {
+            Some(viewer) => Box::pin(serve(app, viewer, socket)).await,
+            None => Sender { socket, rev: 0 }.close(LOGIN_ENDED, "log in first").await,
+        }
+    }))
 }
 
 struct Sender {
@@ -119,6 +126,7 @@ async fn serve(app: App, viewer: Viewer, socket: WebSocket) {
     let mut sender = Sender { socket, rev: 0 };
     // Subscribed before the snapshot is taken: nothing falls between.
     let mut feed = app.store.feed();
+    let mut logouts = app.logouts.subscribe();
     let mut alive = interval(ALIVE_EVERY);
     alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
     alive.reset();
@@ -134,7 +142,14 @@ async fn serve(app: App, viewer: Viewer, socket: WebSocket) {
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
                 _ => return,
             },
+            _ = logouts.changed() => {
+                if !still_good(&viewer.proof, &app).await {
+                    return sender.close(LOGIN_ENDED, "the login has ended").await;
+                }
+                continue;
+            }
             _ = alive.tick() => {
+                // A login also ends by time, and by the command line.
                 if !still_good(&viewer.proof, &app).await {
                     return sender.close(LOGIN_ENDED, "the login has ended").await;
                 }

@@ -99,7 +99,7 @@ async fn http(
         request.extensions_mut().insert(peer);
         let mut router = router.clone();
         async move {
-            let response = if redirect {
+            let response = if redirect && request.uri().path() != "/healthz" {
                 to_https(request.uri(), request.headers())
             } else {
                 router.call(request.map(Body::new)).await.unwrap_or_else(|never: Infallible| match never {})

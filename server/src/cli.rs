@@ -51,6 +51,8 @@ pub enum Command {
     },
     /// Look for what is wrong, and say what to do.
     Doctor,
+    /// Ask the running server whether it is well: ends with 0 when it is, 1 when not. For health checks.
+    Health,
 }
 
 /// What to do with devices.

@@ -105,6 +105,7 @@ pub(super) async fn log_out(
 ) -> Result<(CookieJar, StatusCode), ApiError> {
     if let Proof::Cookie(cookie) = viewer.proof {
         app.store.remove_login(&cookie).await?;
+        app.logouts.send_modify(|times| *times += 1);
     }
     Ok((jar.add(auth::end_cookie(peer)), StatusCode::NO_CONTENT))
 }

@@ -2,6 +2,7 @@
 
 mod device;
 mod doctor;
+mod health;
 mod key;
 mod people;
 
@@ -18,7 +19,10 @@ use crate::serve;
 /// Says what went wrong in one line, and ends with `code`.
 #[expect(clippy::print_stderr, reason = "the command line's own words")]
 pub fn fail(error: &anyhow::Error, code: u8) -> ExitCode {
-    eprintln!("error: {error:#}");
+    // One line, whatever the cause's own words look like.
+    let text = format!("{error:#}");
+    let words: Vec<&str> = text.split_whitespace().collect();
+    eprintln!("error: {}", words.join(" "));
     ExitCode::from(code)
 }
 
@@ -32,6 +36,7 @@ pub async fn run(command: Command, config: &Config, json: bool) -> anyhow::Resul
         Command::User(command) => people::user(command, config, json).await,
         Command::Backup { file } => backup(&file, config, json).await,
         Command::Doctor => doctor::run(config, json).await,
+        Command::Health => health::run(config, json),
     }
 }
 
