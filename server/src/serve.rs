@@ -147,14 +147,18 @@ async fn setup_token(store: &Store) -> anyhow::Result<Option<String>> {
 
 #[expect(clippy::print_stdout, reason = "the link is for the person who started the server, not for the log")]
 fn announce_setup(dashboard: SocketAddr, token: &str) {
-    let host = match dashboard.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => "localhost".to_owned(),
-        IpAddr::V6(ip) if ip.is_unspecified() => "localhost".to_owned(),
-        IpAddr::V4(ip) => ip.to_string(),
-        IpAddr::V6(ip) => format!("[{ip}]"),
+    let (port, ip) = (dashboard.port(), dashboard.ip());
+    let hosts = if ip.is_unspecified() {
+        let outward = outward_address().filter(|ip| !ip.is_loopback()).map(|ip| ip.to_string());
+        [Some("localhost".to_owned()), outward]
+    } else {
+        [Some(SocketAddr::new(ip, port).to_string().trim_end_matches(&format!(":{port}")).to_owned()), None]
     };
     println!("\nOpen this link to set up the first admin (it works once, until the server restarts):\n");
-    println!("    http://{host}:{}/setup#{token}\n", dashboard.port());
+    for host in hosts.into_iter().flatten() {
+        println!("    http://{host}:{port}/setup#{token}");
+    }
+    println!();
 }
 
 /// This machine's address as others see it, as far as it can tell. Nothing is sent.

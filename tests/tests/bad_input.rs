@@ -117,7 +117,10 @@ async fn an_agent_that_cannot_connect_says_why_and_keeps_trying() {
     let wrong = format!("sha256:{}", "0".repeat(64));
     drop(agent_says(&server, &device, &server.broker, &wrong, &["fingerprint", &device.pin, "--pin"]).await);
     drop(agent_says(&server, &device, "127.0.0.1:9", &device.pin, &["127.0.0.1:9"]).await);
-    drop(agent_says(&server, &device, "no-such-host.invalid:38889", &device.pin, &["no-such-host.invalid"]).await);
+    drop(
+        agent_says(&server, &device, "no-such-host.invalid:38889", &device.pin, &["no-such-host.invalid"])
+            .await,
+    );
     server.command(&["device", "rotate-key", &device.id]);
     drop(agent_says(&server, &device, &server.broker, &device.pin, &["key"]).await);
 }
