@@ -9,14 +9,17 @@
 //!   of 100 keeps the link's buffer below the 200 at which rumqttd pauses a link, and un-pausing a link that is
 //!   going away panics it.
 //! - Client ids are numbers of ours and never come twice.
+//! - It keeps a log of some MiB for each filter it was ever given and never frees one: their number is bounded, and
+//!   subscribers of further filters share one that matches everything. (The gate looks at each message's topic again.)
 //! - `LinkTx::send` blocks the thread while 1,000 events wait: links look at the backlog first and wait in async.
 //!
 //! A supervisor sends itself a probe through the router. When the router is dead or does not answer, a new one is
 //! built and every link subscribes again. What was under way for third parties is lost then, and counted; nothing
 //! that is stored depends on it.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -34,11 +37,20 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
-use crate::metrics::{Metrics, count};
+use crate::metrics::{Metrics, add, count};
 
 /// Messages that wait for the trunk. When it is full a message for third parties is dropped and counted: devices
 /// never wait for the engine.
 const TRUNK_QUEUE: usize = 16_384;
+/// Their bytes; the same happens when there are too many.
+const TRUNK_BYTES: usize = 32 * 1024 * 1024;
+/// What is sent to the router before its readers are waited for: a part of what its logs hold, so that a burst does
+/// not overtake a reader that reads.
+const BURST_BYTES: usize = 512 * 1024;
+/// The longest wait for them. Who is slower than this loses messages, and is told.
+const BURST_WAIT: Duration = Duration::from_millis(250);
+/// A link that got nothing for so long, while the router has nothing to do, has read all there is.
+const CAUGHT_UP: Duration = Duration::from_millis(2);
 /// Messages that wait for one subscriber's session. When it is full the link waits, and the router keeps them.
 const LINK_QUEUE: usize = 256;
 /// Subscriptions that wait for a link; a session waits for its turn.
@@ -109,11 +121,60 @@ async fn send(generation: &Generation, tx: &mut LinkTx, packet: Packet) -> Resul
 /// The router of this generation does not answer any more.
 struct Gone;
 
+/// A filter as the router knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct EngineFilter(TopicFilter);
+
+/// A link's filters and how far each has been read.
+///
+/// The router skips what a reader was too slow for, and does not say so. But each message carries its place in the
+/// log of the filter it was read for, so what was skipped shows as a gap.
+#[derive(Debug, Default)]
+struct Positions(Vec<(EngineFilter, Option<u64>)>);
+
+impl Positions {
+    fn add(&mut self, filter: EngineFilter) {
+        if !self.0.iter().any(|(f, _)| *f == filter) {
+            self.0.push((filter, None));
+        }
+    }
+
+    fn remove(&mut self, filter: &EngineFilter) {
+        self.0.retain(|(f, _)| f != filter);
+        // Messages of the filter that is gone may be under way, and look like gaps in another's.
+        self.forget();
+    }
+
+    fn forget(&mut self) {
+        for (_, next) in &mut self.0 {
+            *next = None;
+        }
+    }
+
+    /// How many messages were skipped before this one. Which filter it was read for is not said: when several match,
+    /// it is the one that it fits best.
+    fn skipped(&mut self, topic: &str, place: u64) -> u64 {
+        let gap = |next: Option<u64>| match next {
+            Some(next) => place.checked_sub(next).map(|gap| (gap > 0, gap)),
+            // Not known yet: better than a gap, worse than the very next.
+            None => Some((false, 1)),
+        };
+        let matching = self.0.iter_mut().filter(|(filter, _)| filter.0.matches(topic));
+        let best =
+            matching.filter_map(|(_, next)| gap(*next).map(|gap| (gap, next))).min_by_key(|(gap, _)| *gap);
+        let Some(((skipped, gap), next)) = best else { return 0 };
+        *next = Some(place + 1);
+        if skipped { gap } else { 0 }
+    }
+}
+
 /// A message as it left the router.
 #[derive(Debug, Clone)]
 pub(crate) struct Forwarded {
     pub(crate) topic: Bytes,
     pub(crate) envelope: Bytes,
+    /// Messages were lost before this one: the link was too slow for the router.
+    pub(crate) after_gap: bool,
 }
 
 /// The fan-out to third-party subscribers.
@@ -125,9 +186,13 @@ pub(crate) struct Engine {
 struct Inner {
     generation: watch::Receiver<Arc<Generation>>,
     trunk: mpsc::Sender<(String, Bytes)>,
+    trunk_bytes: AtomicUsize,
     subscribers: AtomicU64,
+    /// Links that have not read all there is.
+    reading: AtomicUsize,
+    filters: Mutex<HashSet<EngineFilter>>,
+    max_filters: usize,
     next_link: AtomicU64,
-    last_probe: AtomicU64,
     suspect: tokio::sync::Notify,
     tasks: TaskTracker,
     metrics: Arc<Metrics>,
@@ -137,6 +202,7 @@ impl Engine {
     /// Starts the router, its trunk and its supervisor; they end with `shutdown`.
     pub(crate) fn start(
         max_links: usize,
+        max_filters: usize,
         metrics: Arc<Metrics>,
         tasks: &TaskTracker,
         shutdown: CancellationToken,
@@ -147,9 +213,12 @@ impl Engine {
             inner: Arc::new(Inner {
                 generation,
                 trunk,
+                trunk_bytes: AtomicUsize::new(0),
                 subscribers: AtomicU64::new(0),
+                reading: AtomicUsize::new(0),
+                filters: Mutex::default(),
+                max_filters,
                 next_link: AtomicU64::new(0),
-                last_probe: AtomicU64::new(0),
                 suspect: tokio::sync::Notify::new(),
                 tasks: tasks.clone(),
                 metrics,
@@ -165,8 +234,26 @@ impl Engine {
         if self.inner.subscribers.load(Ordering::Acquire) == 0 {
             return;
         }
-        if self.inner.trunk.try_send((format!("t/{topic}"), envelope())).is_err() {
+        let message = (format!("t/{topic}"), envelope());
+        let bytes = message.0.len() + message.1.len();
+        let before = self.inner.trunk_bytes.fetch_add(bytes, Ordering::AcqRel);
+        if before + bytes > TRUNK_BYTES || self.inner.trunk.try_send(message).is_err() {
+            self.inner.trunk_bytes.fetch_sub(bytes, Ordering::AcqRel);
             count(&self.inner.metrics.engine_dropped);
+        }
+    }
+
+    /// What to subscribe to at the router for a client's filter.
+    pub(crate) fn filter(&self, wanted: &TopicFilter) -> EngineFilter {
+        // Too long with its prefix, perhaps.
+        let own = TopicFilter::parse(&format!("t/{wanted}")).ok().map(EngineFilter);
+        let mut filters = self.inner.filters.lock().unwrap_or_else(PoisonError::into_inner);
+        match own {
+            Some(own) if filters.contains(&own) || filters.len() < self.inner.max_filters => {
+                filters.insert(own.clone());
+                own
+            }
+            _ => EngineFilter(TopicFilter::parse("t/#").expect("a valid filter")),
         }
     }
 
@@ -190,6 +277,7 @@ impl Engine {
 
     async fn trunk(self, mut messages: mpsc::Receiver<(String, Bytes)>, shutdown: CancellationToken) {
         let mut generations = self.inner.generation.clone();
+        let mut burst = 0;
         'generation: loop {
             let generation = generations.borrow_and_update().clone();
             let Some((mut tx, mut rx)) = generation.connect(self.link_id()).await else {
@@ -197,6 +285,11 @@ impl Engine {
                 continue;
             };
             loop {
+                if burst >= BURST_BYTES {
+                    burst = 0;
+                    // In vain for those that are too slow.
+                    let _ = timeout(BURST_WAIT, self.all_caught_up(&generation)).await;
+                }
                 tokio::select! {
                     biased;
                     () = shutdown.cancelled() => return,
@@ -211,6 +304,9 @@ impl Engine {
                     },
                     message = messages.recv() => {
                         let Some((topic, payload)) = message else { return };
+                        let bytes = topic.len() + payload.len();
+                        self.inner.trunk_bytes.fetch_sub(bytes, Ordering::AcqRel);
+                        burst += bytes;
                         let packet = Packet::Publish(Publish::new(Bytes::from(topic), payload, false), None);
                         if send(&generation, &mut tx, packet).await.is_err() {
                             count(&self.inner.metrics.engine_dropped);
@@ -220,6 +316,12 @@ impl Engine {
                     }
                 }
             }
+        }
+    }
+
+    async fn all_caught_up(&self, generation: &Generation) {
+        while (generation.backlog)() > 0 || self.inner.reading.load(Ordering::Acquire) > 0 {
+            sleep(CAUGHT_UP).await;
         }
     }
 
@@ -235,30 +337,33 @@ impl Engine {
         max_links: usize,
         shutdown: CancellationToken,
     ) {
-        let (probe_tx, mut probe_rx) = mpsc::channel::<u64>(8);
+        let (answers_tx, mut answers) = mpsc::channel::<u64>(8);
         let first = generation_tx.borrow().clone();
-        let mut link = self.probe_link(&first, probe_tx.clone()).await;
+        let mut probes = self.probe_link(&first, answers_tx.clone()).await;
         let mut ticks = interval(PROBE_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut last_answer = Instant::now();
+        // Probes are numbered; those of an earlier router say nothing of this one.
+        let (mut number, mut first_number) = (0, 1);
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 _ = ticks.tick() => {}
                 () = self.inner.suspect.notified() => {}
-                answer = probe_rx.recv() => {
-                    if answer == Some(self.inner.last_probe.load(Ordering::Relaxed)) {
+                answer = answers.recv() => {
+                    if answer.is_some_and(|answer| answer >= first_number) {
                         last_answer = Instant::now();
                     }
                     continue;
                 }
             }
             let generation = generation_tx.borrow().clone();
-            let number = self.inner.last_probe.fetch_add(1, Ordering::Relaxed) + 1;
-            let probe = Bytes::copy_from_slice(&number.to_be_bytes());
-            // Through the trunk, as every message goes: a full trunk is looked at, not waited for.
-            let sent = self.inner.trunk.try_send((PROBE_TOPIC.to_owned(), probe)).is_ok();
-            let dead = (generation.dead)() || link.is_none();
+            number += 1;
+            // A full queue of probes is a router that does not take them.
+            let linked = probes.as_ref().is_some_and(|probes| {
+                !matches!(probes.try_send(number), Err(mpsc::error::TrySendError::Closed(_)))
+            });
+            let dead = (generation.dead)() || !linked;
             let hung = last_answer.elapsed() > PROBE_DEADLINE;
             if !dead && !hung {
                 continue;
@@ -266,14 +371,12 @@ impl Engine {
             count(&self.inner.metrics.engine_rebuilds);
             error!(
                 engine.generation = generation.number,
-                dead,
-                hung,
-                trunk.full = !sent,
-                "engine stopped answering, building a new one"
+                dead, hung, "engine stopped answering, building a new one"
             );
             let next = Arc::new(Generation::start(generation.number + 1, max_links));
-            link = self.probe_link(&next, probe_tx.clone()).await;
+            probes = self.probe_link(&next, answers_tx.clone()).await;
             generation_tx.send_replace(next);
+            first_number = number + 1;
             last_answer = Instant::now();
             info!(
                 engine.generation = generation.number + 1,
@@ -282,14 +385,29 @@ impl Engine {
         }
     }
 
-    async fn probe_link(&self, generation: &Arc<Generation>, answers: mpsc::Sender<u64>) -> Option<()> {
+    /// A link of its own for probes: traffic of others, however much, is no sign of a router that hangs.
+    /// Numbers sent to it come back through `answers` while the router works.
+    async fn probe_link(
+        &self,
+        generation: &Arc<Generation>,
+        answers: mpsc::Sender<u64>,
+    ) -> Option<mpsc::Sender<u64>> {
         let (mut tx, mut rx) = generation.connect(self.link_id()).await?;
         send(generation, &mut tx, subscription(PROBE_TOPIC.to_owned())).await.ok()?;
         let generation = generation.clone();
+        let (probes_tx, mut probes) = mpsc::channel::<u64>(8);
         self.inner.tasks.spawn(async move {
             loop {
                 let notification = tokio::select! {
-                    () = answers.closed() => return,
+                    number = probes.recv() => {
+                        let Some(number) = number else { return };
+                        let probe = Bytes::copy_from_slice(&number.to_be_bytes());
+                        let publish = Publish::new(Bytes::from_static(PROBE_TOPIC.as_bytes()), probe, false);
+                        if send(&generation, &mut tx, Packet::Publish(publish, None)).await.is_err() {
+                            return;
+                        }
+                        continue;
+                    }
                     notification = rx.next() => notification,
                 };
                 let forward = match notification {
@@ -307,12 +425,15 @@ impl Engine {
                 }
             }
         });
-        Some(())
+        Some(probes_tx)
     }
 
     /// Serves one subscriber until its session is gone, through as many generations as it takes.
     async fn link(self, mut commands: mpsc::Receiver<Command>, messages: mpsc::Sender<Forwarded>) {
-        let mut filters: Vec<String> = Vec::new();
+        let mut filters = Positions::default();
+        // Has left the router, and its session is behind. Nothing more is taken until it has gone, but commands are:
+        // the session may be waiting for one.
+        let mut behind: Option<Forwarded> = None;
         let mut generations = self.inner.generation.clone();
         'generation: loop {
             let generation = generations.borrow_and_update().clone();
@@ -323,8 +444,10 @@ impl Engine {
                 self.suspicious(&mut generations).await;
                 continue;
             };
-            for filter in &filters {
-                if send(&generation, &mut tx, subscription(filter.clone())).await.is_err() {
+            filters.forget();
+            let mut reading: Option<Reading<'_>> = None;
+            for (filter, _) in &filters.0 {
+                if send(&generation, &mut tx, subscription(filter.0.as_str().to_owned())).await.is_err() {
                     self.suspicious(&mut generations).await;
                     continue 'generation;
                 }
@@ -343,15 +466,33 @@ impl Engine {
                         if changed.is_err() { break 'generation; }
                         continue 'generation;
                     }
-                    notification = rx.next() => match notification {
+                    () = sleep(CAUGHT_UP), if reading.is_some() && behind.is_none() => {
+                        if (generation.backlog)() == 0 {
+                            reading = None;
+                        }
+                        Ok(())
+                    }
+                    // The session decides when being behind is too slow. One that is gone is told of by `commands`.
+                    room = messages.reserve(), if behind.is_some() => {
+                        let forwarded = behind.take();
+                        if let (Ok(room), Some(forwarded)) = (room, forwarded) {
+                            room.send(forwarded);
+                        }
+                        Ok(())
+                    }
+                    notification = rx.next(), if behind.is_none() => match notification {
                         Ok(Some(Notification::Forward(forward))) => {
-                            let forwarded = Forwarded {
+                            let place = forward.cursor.map_or(0, |(_, place)| place);
+                            let topic = std::str::from_utf8(&forward.publish.topic).unwrap_or_default();
+                            let skipped = filters.skipped(topic, place);
+                            add(&self.inner.metrics.engine_dropped, skipped);
+                            reading.get_or_insert_with(|| Reading::new(&self.inner.reading));
+                            behind = Some(Forwarded {
+                                after_gap: skipped > 0,
                                 topic: forward.publish.topic.slice(2.min(forward.publish.topic.len())..),
                                 envelope: forward.publish.payload.clone(),
-                            };
-                            let taken = acknowledge(&generation, &mut tx, forward).await;
-                            // Waits for a session that is behind; the session decides when that is too slow.
-                            if messages.send(forwarded).await.is_err() { Ok(()) } else { taken }
+                            });
+                            acknowledge(&generation, &mut tx, forward).await
                         }
                         Ok(Some(Notification::Disconnect(..))) | Err(_) => Err(Gone),
                         Ok(_) => Ok(()),
@@ -364,6 +505,22 @@ impl Engine {
             }
         }
         self.inner.subscribers.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// Counts a link that has not read all there is, for as long as this lives.
+struct Reading<'a>(&'a AtomicUsize);
+
+impl<'a> Reading<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::AcqRel);
+        Self(count)
+    }
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -397,8 +554,8 @@ async fn acknowledge(generation: &Generation, tx: &mut LinkTx, forward: Forward)
 }
 
 enum Command {
-    Subscribe(String, oneshot::Sender<()>),
-    Unsubscribe(String),
+    Subscribe(EngineFilter, oneshot::Sender<()>),
+    Unsubscribe(EngineFilter),
 }
 
 impl Command {
@@ -406,22 +563,20 @@ impl Command {
         self,
         generation: &Generation,
         tx: &mut LinkTx,
-        filters: &mut Vec<String>,
+        filters: &mut Positions,
     ) -> Result<(), Gone> {
         match self {
             Self::Subscribe(filter, done) => {
-                if !filters.contains(&filter) {
-                    filters.push(filter.clone());
-                }
-                let outcome = send(generation, tx, subscription(filter)).await;
+                filters.add(filter.clone());
+                let outcome = send(generation, tx, subscription(filter.0.as_str().to_owned())).await;
                 // A dead router is not the subscriber's trouble: the filter is on the list for the next one.
                 let _ = done.send(());
                 outcome
             }
             Self::Unsubscribe(filter) => {
-                filters.retain(|f| *f != filter);
+                filters.remove(&filter);
                 generation.room().await?;
-                tx.unsubscribe(filter).map(drop).map_err(|_| Gone)
+                tx.unsubscribe(filter.0.as_str().to_owned()).map(drop).map_err(|_| Gone)
             }
         }
     }
@@ -435,17 +590,17 @@ pub(crate) struct Subscriber {
 
 impl Subscriber {
     /// Returns when each message published from now on will be seen.
-    pub(crate) async fn subscribe(&self, filter: &TopicFilter) {
+    pub(crate) async fn subscribe(&self, filter: &EngineFilter) {
         let (done, wait) = oneshot::channel();
-        if self.commands.send(Command::Subscribe(format!("t/{filter}"), done)).await.is_ok() {
+        if self.commands.send(Command::Subscribe(filter.clone(), done)).await.is_ok() {
             // A link that is gone answers by dropping; the session ends then anyway.
             let _ = wait.await;
         }
     }
 
     /// The filter is not wanted any more.
-    pub(crate) async fn unsubscribe(&self, filter: &TopicFilter) {
-        drop(self.commands.send(Command::Unsubscribe(format!("t/{filter}"))).await);
+    pub(crate) async fn unsubscribe(&self, filter: &EngineFilter) {
+        drop(self.commands.send(Command::Unsubscribe(filter.clone())).await);
     }
 
     /// The next message if there is one already.
@@ -469,6 +624,7 @@ mod tests {
     impl Engine {
         /// Kills the router by a topic that the gate never lets through.
         async fn kill(&self) {
+            self.inner.trunk_bytes.fetch_add("é".len() + 1, Ordering::AcqRel);
             self.inner.trunk.send(("é".to_owned(), Bytes::from_static(b"x"))).await.unwrap();
         }
     }
@@ -488,10 +644,10 @@ mod tests {
     async fn a_dead_router_is_replaced_and_subscribers_stay() {
         let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
         let metrics = Arc::new(Metrics::default());
-        let engine = Engine::start(100, metrics.clone(), &tasks, shutdown.clone());
+        let engine = Engine::start(100, 100, metrics.clone(), &tasks, shutdown.clone());
         let topic = TopicName::parse("a/b").unwrap();
         let mut subscriber = engine.attach();
-        subscriber.subscribe(&TopicFilter::parse("a/#").unwrap()).await;
+        subscriber.subscribe(&engine.filter(&TopicFilter::parse("a/#").unwrap())).await;
         for rebuilds in 0..3 {
             assert_eq!(metrics.engine_rebuilds.load(Ordering::Relaxed), rebuilds);
             let message = received(&mut subscriber, &engine, &topic).await;
@@ -511,12 +667,12 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_burst_reaches_every_subscriber_whole() {
         let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
-        let engine = Engine::start(100, Arc::new(Metrics::default()), &tasks, shutdown.clone());
+        let engine = Engine::start(100, 100, Arc::new(Metrics::default()), &tasks, shutdown.clone());
         for round in 0..20u32 {
             let mut subscribers = Vec::new();
             for _ in 0..3 {
                 let subscriber = engine.attach();
-                subscriber.subscribe(&TopicFilter::parse("burst/#").unwrap()).await;
+                subscriber.subscribe(&engine.filter(&TopicFilter::parse("burst/#").unwrap())).await;
                 subscribers.push(subscriber);
             }
             for i in 0..300u32 {
@@ -532,5 +688,68 @@ mod tests {
             }
         }
         shutdown.cancel();
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_subscriber_that_does_not_take_its_messages_can_still_subscribe() {
+        let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
+        let engine = Engine::start(100, 100, Arc::new(Metrics::default()), &tasks, shutdown.clone());
+        let filter = |text: &str| engine.filter(&TopicFilter::parse(text).unwrap());
+        let subscriber = engine.attach();
+        subscriber.subscribe(&filter("a/#")).await;
+        let topic = TopicName::parse("a/b").unwrap();
+        while subscriber.messages.len() < LINK_QUEUE {
+            engine.publish(&topic, || Bytes::from_static(b"x"));
+            tokio::task::yield_now().await;
+        }
+        for n in 0..LINK_COMMANDS * 2 {
+            let another = filter(&format!("b/{n}"));
+            let done = async {
+                subscriber.subscribe(&another).await;
+                subscriber.unsubscribe(&another).await;
+            };
+            timeout(Duration::from_secs(5), done).await.expect("the link listens while it is blocked");
+        }
+        shutdown.cancel();
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn filters_beyond_the_limit_share_one() {
+        let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
+        let engine = Engine::start(100, 2, Arc::new(Metrics::default()), &tasks, shutdown.clone());
+        let filter = |text: &str| engine.filter(&TopicFilter::parse(text).unwrap());
+        let (one, two, three, four) = (filter("a"), filter("b/+"), filter("c"), filter("d"));
+        assert!(one != two && two != three);
+        assert_eq!((&three, &one), (&four, &filter("a")));
+        let mut subscriber = engine.attach();
+        subscriber.subscribe(&three).await;
+        let message = received(&mut subscriber, &engine, &TopicName::parse("c").unwrap()).await;
+        assert_eq!(&message.topic[..], b"c");
+        shutdown.cancel();
+    }
+
+    #[test]
+    fn a_gap_in_a_log_is_seen() {
+        let filter = |text: &str| EngineFilter(TopicFilter::parse(text).unwrap());
+        let mut positions = Positions::default();
+        positions.add(filter("t/a/#"));
+        let mut check = |places: &[(&str, u64)], expected: &[u64]| {
+            let skipped: Vec<u64> = places.iter().map(|(t, place)| positions.skipped(t, *place)).collect();
+            assert_eq!(skipped, expected, "{places:?}");
+        };
+        check(&[("t/a/x", 7), ("t/a/x", 8), ("t/a/y", 9)], &[0, 0, 0]);
+        check(&[("t/a/x", 15), ("t/a/x", 16)], &[5, 0]);
+        positions.add(filter("t/+/x"));
+        let mut check = |places: &[(&str, u64)], expected: &[u64]| {
+            let skipped: Vec<u64> = places.iter().map(|(t, place)| positions.skipped(t, *place)).collect();
+            assert_eq!(skipped, expected, "{places:?}");
+        };
+        // Two logs, each message in both.
+        check(&[("t/a/x", 17), ("t/a/x", 3), ("t/a/x", 18), ("t/a/x", 4)], &[0; 4]);
+        check(&[("t/a/x", 19), ("t/a/x", 8), ("t/b/x", 9)], &[0, 3, 0]);
+        positions.remove(&filter("t/+/x"));
+        // One of the filter that is gone, then those of the one that is there.
+        assert_eq!(positions.skipped("t/a/x", 10), 0);
+        assert_eq!(positions.skipped("t/a/x", 20), 9, "blind for a moment, and not for long");
     }
 }

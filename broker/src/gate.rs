@@ -25,7 +25,13 @@ const MQTT_CONNECT: u8 = 0x10;
 
 /// Connections that have not shown a key yet, counted per address and overall.
 #[derive(Default)]
-pub(crate) struct Doorstep(Mutex<HashMap<IpAddr, usize>>);
+pub(crate) struct Doorstep(Mutex<Waiting>);
+
+#[derive(Default)]
+struct Waiting {
+    overall: usize,
+    by_address: HashMap<IpAddr, usize>,
+}
 
 /// One connection's place on the doorstep; dropping it gives the place back.
 pub(crate) struct Admission {
@@ -37,21 +43,18 @@ pub(crate) struct Admission {
 impl Doorstep {
     fn admit(self: &Arc<Self>, hub: &Hub, address: IpAddr) -> Option<Admission> {
         let address = subnet(address);
-        let mut waiting = lock(&self.0);
-        let overall: usize = waiting.values().sum();
-        let here = waiting.entry(address).or_insert(0);
         let limit = if address.is_loopback() {
             hub.config.max_unauthenticated
         } else {
             hub.config.max_unauthenticated_per_address
         };
-        if overall >= hub.config.max_unauthenticated || *here >= limit {
-            if *here == 0 {
-                waiting.remove(&address);
-            }
+        let mut waiting = lock(&self.0);
+        let here = waiting.by_address.get(&address).copied().unwrap_or(0);
+        if waiting.overall >= hub.config.max_unauthenticated || here >= limit {
             return None;
         }
-        *here += 1;
+        waiting.overall += 1;
+        waiting.by_address.insert(address, here + 1);
         Some(Admission {
             doorstep: self.clone(),
             address,
@@ -63,10 +66,11 @@ impl Doorstep {
 impl Drop for Admission {
     fn drop(&mut self) {
         let mut waiting = lock(&self.doorstep.0);
-        if let Some(here) = waiting.get_mut(&self.address) {
+        waiting.overall -= 1;
+        if let Some(here) = waiting.by_address.get_mut(&self.address) {
             *here -= 1;
             if *here == 0 {
-                waiting.remove(&self.address);
+                waiting.by_address.remove(&self.address);
             }
         }
     }
@@ -91,7 +95,10 @@ pub(crate) async fn listen(hub: Arc<Hub>, listener: TcpListener, tls: Option<Tls
                 if pause == Duration::from_millis(10) {
                     warn!(error = %error, "cannot take connections now; raise the limit of open files if this goes on");
                 }
-                sleep(pause).await;
+                tokio::select! {
+                    () = hub.shutdown.cancelled() => return,
+                    () = sleep(pause) => {}
+                }
                 pause = (pause * 2).min(Duration::from_secs(1));
                 continue;
             }
@@ -199,5 +206,22 @@ async fn open(
             count(&hub.metrics.refused_protocol);
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size<A, B, C, D, E, F>(_: fn(A, B, C, D, E) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn an_idle_connection_is_small() {
+        // Without what TLS keeps; tokio's own header comes on top.
+        let (task, session) = (size(connection), size_of::<session::Session>());
+        println!("task {task}, session {session}");
+        assert!(task + session <= 2048, "task {task}, session {session} bytes for each connection");
     }
 }

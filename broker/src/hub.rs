@@ -1,15 +1,17 @@
 //! What all connections share: who is connected, what is retained, where messages go.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use protocol::{
-    Ack, Acknowledge, Clock, Delivery, Identity, KeyId, Message, Outcome, Publication, Qos, TopicFilter,
-    TopicName, TopicRoot,
+    Ack, Acknowledge, Clock, Delivery, Identity, KeyId, Message, Outcome, Publication, Qos, TopicName,
+    TopicRoot,
 };
 use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -37,7 +39,6 @@ pub(crate) struct Hub {
     pub(crate) shutdown: CancellationToken,
     pub(crate) sessions: Sessions,
     pub(crate) subscribers: AtomicUsize,
-    filters: Mutex<HashSet<String>>,
     next_message: AtomicU64,
 }
 
@@ -54,7 +55,13 @@ impl Hub {
         tasks: TaskTracker,
         shutdown: CancellationToken,
     ) -> Self {
-        let engine = Engine::start(config.max_subscribers + 64, metrics.clone(), &tasks, shutdown.clone());
+        let engine = Engine::start(
+            config.max_subscribers + 64,
+            config.max_filters,
+            metrics.clone(),
+            &tasks,
+            shutdown.clone(),
+        );
         Self {
             config,
             root,
@@ -68,7 +75,6 @@ impl Hub {
             shutdown,
             sessions: Sessions::default(),
             subscribers: AtomicUsize::new(0),
-            filters: Mutex::default(),
             next_message: AtomicU64::new(1),
         }
     }
@@ -123,15 +129,9 @@ impl Hub {
         let number = self.next_message.fetch_add(1, Ordering::Relaxed);
         self.engine.publish(topic, || {
             let (payload, properties) = (payload.clone(), properties.clone());
-            Routed { number, origin, retain, qos, topic: Bytes::new(), properties, payload }.envelope()
+            Routed { number, origin, retain, qos, after_gap: false, topic: Bytes::new(), properties, payload }
+                .envelope()
         });
-    }
-
-    /// Whether the filter may be used: the router never frees one, so their number over its life is bounded.
-    pub(crate) fn admit_filter(&self, filter: &TopicFilter) -> bool {
-        let mut filters = lock(&self.filters);
-        filters.contains(filter.as_str())
-            || (filters.len() < self.config.max_filters && filters.insert(filter.as_str().to_owned()))
     }
 
     /// Whether the message must be stored before it is acknowledged.
@@ -140,27 +140,47 @@ impl Hub {
     }
 }
 
-/// One connection's messages on their way into the store. It outlives the connection: a message that was read is
-/// recorded and fanned out even when its sender is gone by then.
+/// One session's publishes, in the order in which they were read. Each is answered and fanned out only after those
+/// before it (MQTT §4.6), whether it goes through the store, needs no store, or is refused. It outlives the connection:
+/// a message that was read is recorded and fanned out even when its sender is gone by then.
 pub(crate) struct Receipts {
     hub: Arc<Hub>,
-    origin: u64,
+    /// Who published, for the "no local" option.
+    pub(crate) origin: u64,
     state: Mutex<ReceiptState>,
     pub(crate) news: Notify,
 }
 
 #[derive(Default)]
 struct ReceiptState {
-    next: u64,
-    waiting: HashMap<u64, (Message, u16)>,
+    /// The token of the first of `waiting`.
+    first: u64,
+    waiting: VecDeque<Waiting>,
     done: Vec<Receipt>,
+}
+
+struct Waiting {
+    packet_id: u16,
+    qos: Qos,
+    what: What,
+}
+
+enum What {
+    /// Under way to the store.
+    Sent(Message),
+    /// Needs no store, or the store has said what became of it.
+    Settled(Message, Outcome),
+    /// Refused at the gate, with an MQTT 5 reason.
+    Refused(u8),
 }
 
 /// What became of one publish.
 pub(crate) struct Receipt {
+    /// 0 when nobody waits for an answer.
     pub(crate) packet_id: u16,
     pub(crate) qos: Qos,
-    pub(crate) outcome: Outcome,
+    /// The MQTT 5 reason; `None` when the store did not take it.
+    pub(crate) reason: Option<u8>,
 }
 
 impl Receipts {
@@ -170,14 +190,29 @@ impl Receipts {
 
     /// Makes a delivery of a message; `packet_id` comes back with its receipt.
     pub(crate) fn delivery(self: &Arc<Self>, message: Message, packet_id: u16) -> Delivery {
-        let token = {
-            let mut state = lock(&self.state);
-            let token = state.next;
-            state.next += 1;
-            state.waiting.insert(token, (message.clone(), packet_id));
-            token
-        };
+        let mut state = lock(&self.state);
+        let token = state.first + state.waiting.len() as u64;
+        let what = What::Sent(message.clone());
+        state.waiting.push_back(Waiting { packet_id, qos: message.qos, what });
+        drop(state);
         Delivery { message, ack: Ack::new(self.clone(), token) }
+    }
+
+    /// A message that needs no store: fanned out in its turn.
+    pub(crate) fn pass(&self, message: Message, packet_id: u16) {
+        let qos = message.qos;
+        self.add(Waiting { packet_id, qos, what: What::Settled(message, Outcome::Stored) });
+    }
+
+    /// A publish that was refused: answered in its turn.
+    pub(crate) fn refuse(&self, packet_id: u16, qos: Qos, reason: u8) {
+        self.add(Waiting { packet_id, qos, what: What::Refused(reason) });
+    }
+
+    fn add(&self, waiting: Waiting) {
+        let mut state = lock(&self.state);
+        state.waiting.push_back(waiting);
+        self.advance(&mut state);
     }
 
     pub(crate) fn waiting(&self) -> usize {
@@ -187,27 +222,69 @@ impl Receipts {
     pub(crate) fn take_done(&self) -> Vec<Receipt> {
         std::mem::take(&mut lock(&self.state).done)
     }
+
+    /// The session has a new connection: what the old one published with QoS 1 is not answered there, because the
+    /// client sends it again. QoS 2 ids belong to the session and are.
+    pub(crate) fn reconnected(&self) {
+        let mut state = lock(&self.state);
+        state.done.retain(|receipt| receipt.qos == Qos::ExactlyOnce);
+        for waiting in &mut state.waiting {
+            if waiting.qos != Qos::ExactlyOnce {
+                waiting.packet_id = 0;
+            }
+        }
+    }
+
+    /// Fans out and answers what has nothing unsettled before it. Under the lock, so that two threads keep the order.
+    fn advance(&self, state: &mut ReceiptState) {
+        let mut news = false;
+        while state.waiting.front().is_some_and(|first| !matches!(first.what, What::Sent(_))) {
+            let Some(Waiting { packet_id, qos, what }) = state.waiting.pop_front() else { break };
+            state.first += 1;
+            let reason = match what {
+                What::Refused(reason) => Some(reason),
+                What::Sent(_) => None,
+                What::Settled(message, outcome) => self.settle(message, outcome),
+            };
+            state.done.push(Receipt { packet_id, qos, reason });
+            news = true;
+        }
+        if state.waiting.is_empty() {
+            // An idle device keeps no table.
+            state.waiting = VecDeque::new();
+        }
+        if news {
+            self.news.notify_one();
+        }
+    }
+
+    fn settle(&self, message: Message, outcome: Outcome) -> Option<u8> {
+        match outcome {
+            Outcome::Stored => self.hub.route(&message, self.origin),
+            Outcome::StoredLate => self.hub.route(&Message { retain: false, ..message }, self.origin),
+            Outcome::AlreadyStored => {}
+            Outcome::Refused => {
+                count(&self.hub.metrics.payloads_refused);
+                // Acknowledged too: sending it again would not make it better.
+                return Some(0x99);
+            }
+            Outcome::NotStored => return None,
+        }
+        Some(0)
+    }
 }
 
 impl Acknowledge for Receipts {
     fn acknowledge(&self, token: u64, outcome: Outcome) {
-        let Some((message, packet_id)) = lock(&self.state).waiting.remove(&token) else {
+        let mut state = lock(&self.state);
+        let at = token.checked_sub(state.first).and_then(|at| usize::try_from(at).ok());
+        let Some(waiting) = at.and_then(|at| state.waiting.get_mut(at)) else {
             return;
         };
-        match outcome {
-            Outcome::Stored => self.hub.route(&message, self.origin),
-            Outcome::StoredLate => self.hub.route(&Message { retain: false, ..message.clone() }, self.origin),
-            Outcome::Refused => count(&self.hub.metrics.payloads_refused),
-            Outcome::AlreadyStored | Outcome::NotStored => {}
+        if let What::Sent(message) = std::mem::replace(&mut waiting.what, What::Refused(0)) {
+            waiting.what = What::Settled(message, outcome);
         }
-        let mut state = lock(&self.state);
-        state.done.push(Receipt { packet_id, qos: message.qos, outcome });
-        if state.waiting.is_empty() {
-            // An idle device keeps no table.
-            state.waiting.shrink_to_fit();
-        }
-        drop(state);
-        self.news.notify_one();
+        self.advance(&mut state);
     }
 }
 
@@ -239,50 +316,57 @@ pub(crate) enum Control {
     Kick(Kick),
 }
 
-/// A connection's place in [`Sessions`].
+/// A connection's place in [`Sessions`]. Dropping it gives it up, unless another connection has taken it.
 pub(crate) struct Place {
     pub(crate) id: SessionId,
     pub(crate) number: u64,
     pub(crate) control: mpsc::Receiver<Control>,
+    hub: Arc<Hub>,
 }
 
-impl Sessions {
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut all = lock(&self.hub.sessions.all);
+        if all.get(&self.id).is_some_and(|entry| entry.number == self.number) {
+            all.remove(&self.id);
+        }
+    }
+}
+
+/// How long a session that is taken over may need to hand over what it keeps; less than the time for a CONNECT.
+const HAND_OVER: Duration = Duration::from_secs(5);
+
+impl Place {
     /// Takes the place of a session; the one that had it is told to hand over.
     /// Returns the place and what the session before kept, or `Err` if it does not answer.
     pub(crate) async fn claim(
-        &self,
+        hub: &Arc<Hub>,
         id: SessionId,
         identity: Identity,
-    ) -> Result<(Place, Option<Box<Kept>>), NoAnswer> {
+    ) -> Result<(Self, Option<Box<Kept>>), NoAnswer> {
         // Room for a takeover and a kick at the same time; a full one is being told to end already.
         let (control_tx, control) = mpsc::channel(2);
-        let number = self.next.fetch_add(1, Ordering::Relaxed) + 1;
-        let before = lock(&self.all).insert(id.clone(), Entry { number, identity, control: control_tx });
-        let place = Place { id, number, control };
+        let number = hub.sessions.next.fetch_add(1, Ordering::Relaxed) + 1;
+        let before =
+            lock(&hub.sessions.all).insert(id.clone(), Entry { number, identity, control: control_tx });
+        let place = Self { id, number, control, hub: hub.clone() };
         let Some(before) = before else {
             return Ok((place, None));
         };
         let (reply, answer) = oneshot::channel();
-        if before.control.send(Control::TakeOver(reply)).await.is_err() {
-            return Ok((place, None));
-        }
-        match tokio::time::timeout(std::time::Duration::from_secs(10), answer).await {
-            Ok(kept) => Ok((place, kept.unwrap_or(None))),
-            Err(_) => {
-                self.leave(&place);
-                Err(NoAnswer)
-            }
-        }
-    }
-
-    /// Gives the place up, unless another has taken it.
-    pub(crate) fn leave(&self, place: &Place) {
-        let mut all = lock(&self.all);
-        if all.get(&place.id).is_some_and(|entry| entry.number == place.number) {
-            all.remove(&place.id);
+        let handed_over = async {
+            // A session that has ended drops what it is told.
+            before.control.send(Control::TakeOver(reply)).await.ok()?;
+            answer.await.ok()?
+        };
+        match timeout(HAND_OVER, handed_over).await {
+            Ok(kept) => Ok((place, kept)),
+            Err(_) => Err(NoAnswer),
         }
     }
+}
 
+impl Sessions {
     /// Ends each session whose key may not do any more what it could when it connected.
     pub(crate) fn kick_revoked(&self, directory: &dyn Directory) {
         for (id, entry) in lock(&self.all).iter() {

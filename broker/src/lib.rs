@@ -1,9 +1,9 @@
 //! The gate on port 38889, and the embedded rumqttd engine behind it.
 //!
-//! A connection's way: [`gate`] accepts it and looks at its first bytes, TLS is terminated, [`session`] speaks MQTT
+//! A connection's way: `gate` accepts it and looks at its first bytes, TLS is terminated, `session` speaks MQTT
 //! with it. What a device publishes goes into the inbox (the recorder's queue); the PUBACK is sent when the recorder
-//! says that it is stored. After that, and not before, the message is retained and handed to [`engine`], which fans
-//! it out to third-party subscribers. [`hub`] holds what all connections share.
+//! says that it is stored. After that, and not before, the message is retained and handed to `engine`, which fans
+//! it out to third-party subscribers. `hub` holds what all connections share.
 //!
 //! The gate asks a [`Directory`] who may do what, and knows nothing of the store.
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Addresses that are remembered. When it is full, those whose bucket is full again are forgotten; if all are busy,
 /// a new address shares the overall limit only.
@@ -35,16 +35,18 @@ pub(crate) struct Limiter {
     address_rate: Rate,
     overall: Bucket,
     addresses: HashMap<IpAddr, Bucket>,
+    swept_at: Instant,
 }
 
 impl Limiter {
     pub(crate) fn new(address_rate: Rate, overall_rate: Rate, now: Instant) -> Self {
         let overall = Bucket { left: overall_rate.burst, at: now };
-        Self { overall_rate, address_rate, overall, addresses: HashMap::new() }
+        Self { overall_rate, address_rate, overall, addresses: HashMap::new(), swept_at: now }
     }
 
     /// Whether one more connection from this address is let in now.
     pub(crate) fn admit(&mut self, address: IpAddr, now: Instant) -> bool {
+        let address = subnet(address);
         if address.is_loopback() {
             return true;
         }
@@ -53,14 +55,16 @@ impl Limiter {
             return false;
         }
         let rate = self.address_rate;
-        if self.addresses.len() >= MAX_ADDRESSES {
+        // At most once a second: looking at all of them for each connection would be an attack of its own.
+        if self.addresses.len() >= MAX_ADDRESSES && now >= self.swept_at + Duration::from_secs(1) {
+            self.swept_at = now;
             self.addresses.retain(|_, bucket| {
                 bucket.refill(rate, now);
                 bucket.left < rate.burst
             });
         }
         let full = self.addresses.len() >= MAX_ADDRESSES;
-        match self.addresses.get_mut(&subnet(address)) {
+        match self.addresses.get_mut(&address) {
             Some(bucket) => {
                 bucket.refill(rate, now);
                 if bucket.left < 1.0 {
@@ -70,7 +74,7 @@ impl Limiter {
             }
             None if full => {}
             None => {
-                self.addresses.insert(subnet(address), Bucket { left: rate.burst - 1.0, at: now });
+                self.addresses.insert(address, Bucket { left: rate.burst - 1.0, at: now });
             }
         }
         self.overall.left -= 1.0;
@@ -81,7 +85,8 @@ impl Limiter {
 /// One host owns a whole /64 of IPv6.
 pub(crate) fn subnet(address: IpAddr) -> IpAddr {
     match address {
-        IpAddr::V4(_) => address,
+        // `::1` must stay what it is.
+        IpAddr::V4(_) | IpAddr::V6(Ipv6Addr::LOCALHOST) => address,
         IpAddr::V6(v6) => v6.to_ipv4_mapped().map_or_else(
             || IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
             IpAddr::V4,
@@ -91,8 +96,6 @@ pub(crate) fn subnet(address: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -126,6 +129,8 @@ mod tests {
         assert!(!limiter.admit(same_host, start));
         assert!(limiter.admit(other, start));
         assert!(limiter.admit(greedy, start + Duration::from_secs(1)));
-        assert!(limiter.admit("127.0.0.1".parse().unwrap(), start));
+        for own in ["127.0.0.1", "::1", "::ffff:127.0.0.1"] {
+            assert!(limiter.admit(own.parse().unwrap(), start), "{own}");
+        }
     }
 }

@@ -15,6 +15,8 @@ pub(crate) struct Routed {
     /// The publisher's retain flag, for "retain as published".
     pub(crate) retain: bool,
     pub(crate) qos: Qos,
+    /// Messages before this one were lost on the way. Not part of the envelope.
+    pub(crate) after_gap: bool,
     pub(crate) topic: Bytes,
     pub(crate) properties: Bytes,
     pub(crate) payload: Bytes,
@@ -49,6 +51,7 @@ impl Routed {
             origin,
             retain: flags & 4 != 0,
             qos: Qos::from_bits(flags & 3)?,
+            after_gap: forwarded.after_gap,
             topic: forwarded.topic,
             properties,
             payload: envelope,
@@ -67,14 +70,19 @@ mod tests {
             origin: 9,
             retain: true,
             qos: Qos::ExactlyOnce,
+            after_gap: false,
             topic: Bytes::from_static(b"a/b"),
             properties: Bytes::from_static(b"\x01\x01"),
             payload: Bytes::new(),
         };
-        let sent = Forwarded { topic: routed.topic.clone(), envelope: routed.envelope() };
+        let sent = Forwarded { topic: routed.topic.clone(), envelope: routed.envelope(), after_gap: false };
         assert_eq!(Routed::open(sent), Some(routed));
         assert_eq!(
-            Routed::open(Forwarded { topic: Bytes::new(), envelope: Bytes::from_static(b"short") }),
+            Routed::open(Forwarded {
+                topic: Bytes::new(),
+                envelope: Bytes::from_static(b"short"),
+                after_gap: false
+            }),
             None
         );
     }

@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use protocol::{
-    Delivery, DeviceTopic, Identity, KeyKind, Message, OfflineReason, Outcome, Payload as _, Presence, Qos,
-    Topic, TopicFilter, limits,
+    Delivery, DeviceTopic, Identity, KeyKind, Message, OfflineReason, Payload as _, Presence, Qos, Topic,
+    TopicFilter, limits,
 };
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tracing::{debug, info};
 
-use crate::engine::Subscriber;
-use crate::hub::{Control, Hub, Place, Receipts, SessionId};
+use crate::engine::{EngineFilter, Subscriber};
+use crate::hub::{Control, Hub, Place, Receipt, Receipts, SessionId};
 use crate::message::Routed;
 use crate::metrics::{Gauge, add, count};
 use crate::mqtt::{
@@ -32,6 +32,10 @@ const MAX_WAITING: usize = 256;
 const MAX_IN_FLIGHT: usize = 100;
 /// Bytes of answers and messages that wait to be written; above it, the client is not read from and its queue waits.
 const MAX_OUTPUT: usize = 64 * 1024;
+/// The largest CONNECT that is read: whoever sends it has not shown a key yet.
+const MAX_CONNECT_BYTES: usize = 32 * 1024;
+/// Numbers of messages that are remembered to tell copies, when filters overlap.
+const MAX_RECENT: usize = 512;
 /// Topics that are looked at in one turn for a new subscriber.
 const RETAINED_STEPS: usize = 2_000;
 
@@ -100,13 +104,19 @@ impl End {
 }
 
 /// What outlives a connection when the session is kept.
-#[derive(Default)]
 pub(crate) struct Kept {
     subscriptions: Vec<Subscribed>,
     link: Option<Link>,
+    /// Numbers of the latest messages, when filters overlap: the router sends a copy for each.
+    recent: VecDeque<u64>,
     queue: VecDeque<Queued>,
     queued_bytes: usize,
+    /// Sent on an earlier connection and not settled; sent again before anything else, in its order (§4.4).
+    unsettled: VecDeque<InFlight>,
     in_flight: VecDeque<InFlight>,
+    receipts: Arc<Receipts>,
+    /// QoS 2 publishes that are on their way into the store: not answered yet, and not taken a second time.
+    taking: HashSet<u16>,
     /// QoS 2 publishes that were taken and not yet released.
     received: HashSet<u16>,
     last_packet_id: u16,
@@ -126,6 +136,7 @@ impl Drop for Link {
 
 struct Subscribed {
     filter: TopicFilter,
+    at_engine: EngineFilter,
     qos: Qos,
     no_local: bool,
     retain_as_published: bool,
@@ -165,6 +176,8 @@ struct Cursor {
 /// A last will. Dropping it publishes it, so that no way of ending is forgotten, a panic included.
 struct LastWill {
     hub: Arc<Hub>,
+    /// So that it comes after what the client published before.
+    receipts: Arc<Receipts>,
     message: Option<Message>,
     reason: OfflineReason,
 }
@@ -196,11 +209,10 @@ impl Drop for LastWill {
         }
         let hub = self.hub.clone();
         if !Hub::is_recorded(&message) {
-            hub.route(&message, 0);
+            self.receipts.pass(message, 0);
             return;
         }
-        let receipts = Receipts::new(hub.clone(), 0);
-        let delivery = receipts.delivery(message, 0);
+        let delivery = self.receipts.delivery(message, 0);
         match hub.inbox.try_send(delivery) {
             Ok(()) | Err(TrySendError::Closed(_)) => {}
             Err(TrySendError::Full(delivery)) => {
@@ -219,7 +231,6 @@ pub(crate) struct Session {
     identity: Identity,
     decoder: Decoder,
     version: Version,
-    receipts: Arc<Receipts>,
     keep_alive: Option<Duration>,
     heard_at: Instant,
     timer: Pin<Box<Sleep>>,
@@ -230,15 +241,13 @@ pub(crate) struct Session {
     /// A publish for which the inbox had no room; nothing more is read until it has.
     pending: Option<Delivery>,
     cursors: VecDeque<Cursor>,
-    /// Numbers of the latest messages, when filters overlap: the router sends a copy for each.
-    recent: VecDeque<u64>,
     slow: bool,
     _gauge: Gauge,
 }
 
 /// Reads the CONNECT and answers it. `None` when the client was refused.
-pub(crate) async fn begin(hub: &Arc<Hub>, mut wire: Wire, websocket: bool) -> Option<Session> {
-    let decoder = Decoder { version: None, max_packet: limits::MAX_PACKET_BYTES };
+pub(crate) async fn begin(hub: &Arc<Hub>, mut wire: Wire, websocket: bool) -> Option<Box<Session>> {
+    let decoder = Decoder { version: None, max_packet: MAX_CONNECT_BYTES };
     let connect = loop {
         match decoder.decode(&mut wire.input) {
             Ok(Some(Packet::Connect(connect))) => break connect,
@@ -277,19 +286,21 @@ pub(crate) async fn begin(hub: &Arc<Hub>, mut wire: Wire, websocket: bool) -> Op
         None => connect.client_id.clone(),
     };
     let id = SessionId { key: identity.key, client: client.clone().into_boxed_str() };
-    let Ok((place, before)) = hub.sessions.claim(id, identity.clone()).await else {
+    let Ok((place, before)) = Place::claim(hub, id, identity.clone()).await else {
         refuse(hub, wire, connect.version, ConnectCode::ServerUnavailable).await;
         return None;
     };
     // Revoked while it was being let in: its kick may have come before it had its place.
     if hub.directory.current(identity.key).as_ref() != Some(&identity) {
-        hub.sessions.leave(&place);
+        drop(place);
         count(&hub.metrics.refused_key);
         refuse(hub, wire, connect.version, ConnectCode::NotAuthorized).await;
         return None;
     }
-    let assigned = (connect.client_id.is_empty() && identity.device.is_none()).then_some(client);
-    Some(Session::accept(hub, wire, *connect, identity, place, before, assigned.as_deref(), websocket))
+    let assigned = connect.client_id.is_empty().then_some(client);
+    let session =
+        Session::accept(hub, wire, *connect, identity, place, before, assigned.as_deref(), websocket);
+    Some(Box::new(session))
 }
 
 async fn authenticate(hub: &Hub, connect: &Connect) -> Result<Identity, ConnectCode> {
@@ -368,9 +379,12 @@ impl Session {
         if websocket {
             count(&metrics.connections_websocket);
         }
-        let mut kept = before.filter(|_| !connect.clean_start).unwrap_or_default();
-        let session_present =
-            !kept.subscriptions.is_empty() || !kept.in_flight.is_empty() || !kept.received.is_empty();
+        let resumed = before.filter(|_| !connect.clean_start);
+        let session_present = resumed.is_some();
+        let mut kept = match resumed {
+            Some(kept) => kept.resumed(),
+            None => Box::new(Kept::new(Receipts::new(hub.clone(), place.number))),
+        };
         kept.expiry_secs = connect.session_expiry_secs.min(hub.config.max_session_expiry_s);
         let reply = Reply::ConnAck {
             session_present,
@@ -391,9 +405,13 @@ impl Session {
             will: true,
             received_at: now,
         });
-        let mut session = Self {
-            receipts: Receipts::new(hub.clone(), place.number),
-            will: LastWill { hub: hub.clone(), message: will, reason: OfflineReason::ConnectionLost },
+        Self {
+            will: LastWill {
+                hub: hub.clone(),
+                receipts: kept.receipts.clone(),
+                message: will,
+                reason: OfflineReason::ConnectionLost,
+            },
             hub: hub.clone(),
             wire,
             place,
@@ -409,21 +427,23 @@ impl Session {
             max_packet: connect.maximum_packet_size,
             pending: None,
             cursors: VecDeque::new(),
-            recent: VecDeque::new(),
             slow: false,
             _gauge: Gauge::new(metrics, |m| &m.clients_now),
-        };
-        session.resend();
-        session
+        }
     }
 
     /// Serves the client until it is gone, and keeps its session if that was agreed.
-    pub(crate) async fn run(mut self) {
+    pub(crate) async fn run(mut self: Box<Self>) {
         info!(
             key.id = %self.place.id.key, client.id = %self.place.id.client, mqtt = ?self.version,
             device.id = self.identity.device.map(tracing::field::display), "client connected"
         );
         let end = self.serve().await;
+        // Boxed, as all that happens once: an idle client's task stays small.
+        Box::pin(self.end(end)).await;
+    }
+
+    async fn end(mut self: Box<Self>, end: End) {
         info!(
             key.id = %self.place.id.key, client.id = %self.place.id.client, end = end.word(),
             device.id = self.identity.device.map(tracing::field::display), "client disconnected"
@@ -446,8 +466,8 @@ impl Session {
             drop(self.hub.inbox.send(delivery).await);
         }
         self.will.reason = end.offline_reason();
-        let Self { hub, wire, place, will, mut kept, .. } = self;
-        drop(will);
+        let hub = self.hub.clone();
+        let (wire, place, mut kept) = self.parts();
         if let End::TakenOver(reply) = end {
             drop(reply.send((kept.expiry_secs > 0).then_some(kept)));
             wire.close().await;
@@ -460,14 +480,19 @@ impl Session {
         let parked = hub.metrics.sessions_parked_now.load(Ordering::Relaxed);
         let room = parked < u64::try_from(hub.config.max_parked_sessions).unwrap_or(u64::MAX);
         if kept.expiry_secs == 0 || !room || hub.shutdown.is_cancelled() {
-            hub.sessions.leave(&place);
+            drop((place, kept));
             wire.close().await;
             return;
         }
         // The place is never empty: a client that is back at once finds its session.
-        let closing = hub.tasks.spawn(wire.close());
+        drop(hub.tasks.spawn(wire.close()));
         Box::pin(park(hub, place, kept)).await;
-        drop(closing);
+    }
+
+    /// What is left when the connection is gone. The rest is dropped: the last will is published by that.
+    fn parts(self: Box<Self>) -> (Wire, Place, Box<Kept>) {
+        let Self { wire, place, kept, .. } = *self;
+        (wire, place, kept)
     }
 
     async fn serve(&mut self) -> End {
@@ -505,28 +530,17 @@ impl Session {
                 room = hub.inbox.reserve(), if self.pending.is_some() => match room {
                     Ok(room) => if let Some(delivery) = self.pending.take() {
                         room.send(delivery);
-                        // The client was not read from: its silence was ours.
-                        self.heard_at = Instant::now();
                     },
                     Err(_) => return End::NotStored,
                 },
-                () = self.receipts.news.notified() => {
+                () = self.kept.receipts.news.notified() => {
                     if let Some(end) = self.receive_receipts() {
                         return end;
                     }
                 }
                 message = next_message(&mut self.kept.link) => self.enqueue_all(message),
-                turn = self.wire.turn(reading) => match turn {
-                    Turn::Read(n) => {
-                        add(&hub.metrics.bytes_received, u64::try_from(n).unwrap_or(0));
-                        self.heard_at = Instant::now();
-                    }
-                    Turn::Wrote(n) => add(&hub.metrics.bytes_sent, u64::try_from(n).unwrap_or(0)),
-                    Turn::End => return End::Closed,
-                    Turn::Failed(error) => {
-                        debug!(error = %error, "connection failed");
-                        return End::Closed;
-                    }
+                turn = self.wire.turn(reading) => if let Some(end) = self.turned(turn) {
+                    return end;
                 },
                 () = self.timer.as_mut() => {
                     let now = Instant::now();
@@ -534,7 +548,13 @@ impl Session {
                         return End::SlowConsumer;
                     }
                     if reading && self.silent_at().is_some_and(|at| at <= now) {
-                        return End::KeepAlive;
+                        // Late ourselves? Then what would have been in time lies there unread.
+                        let Ok(turn) = timeout(Duration::ZERO, self.wire.turn(true)).await else {
+                            return End::KeepAlive;
+                        };
+                        if let Some(end) = self.turned(turn) {
+                            return end;
+                        }
                     }
                     let next = self.deadline().max(now + Duration::from_millis(10));
                     self.timer.as_mut().reset(next);
@@ -542,11 +562,36 @@ impl Session {
                 // A large fleet's retained messages are looked through in steps, with a turn for everybody between.
                 () = tokio::task::yield_now(), if more_retained && self.wire.output.len() < MAX_OUTPUT => {}
             }
+            if !reading {
+                // The client was not read from: its silence is ours.
+                self.heard_at = Instant::now();
+            }
+        }
+    }
+
+    fn turned(&mut self, turn: Turn) -> Option<End> {
+        match turn {
+            Turn::Read(n) => {
+                add(&self.hub.metrics.bytes_received, u64::try_from(n).unwrap_or(0));
+                self.heard_at = Instant::now();
+                None
+            }
+            Turn::Wrote(n) => {
+                add(&self.hub.metrics.bytes_sent, u64::try_from(n).unwrap_or(0));
+                None
+            }
+            Turn::End => Some(End::Closed),
+            Turn::Failed(error) => {
+                debug!(error = %error, "connection failed");
+                Some(End::Closed)
+            }
         }
     }
 
     fn may_read(&self) -> bool {
-        self.pending.is_none() && self.receipts.waiting() < MAX_WAITING && self.wire.output.len() < MAX_OUTPUT
+        self.pending.is_none()
+            && self.kept.receipts.waiting() < MAX_WAITING
+            && self.wire.output.len() < MAX_OUTPUT
     }
 
     fn stalled_at(&self) -> Option<Instant> {
@@ -559,8 +604,7 @@ impl Session {
 
     fn deadline(&self) -> Instant {
         let far = Instant::now() + Duration::from_hours(1);
-        let stalled = if self.wire.output.is_empty() { None } else { self.stalled_at().or(Some(far)) };
-        [stalled, self.silent_at()].into_iter().flatten().min().unwrap_or(far)
+        [self.stalled_at(), self.silent_at()].into_iter().flatten().min().unwrap_or(far)
     }
 
     fn reply(&mut self, reply: &Reply<'_>) {
@@ -581,14 +625,14 @@ impl Session {
             Packet::Subscribe { packet_id, subscription_id, filters } => {
                 let mut codes = Vec::with_capacity(filters.len());
                 for subscription in filters {
-                    codes.push(self.subscribe(subscription, subscription_id).await);
+                    codes.push(Box::pin(self.subscribe(subscription, subscription_id)).await);
                 }
                 self.reply(&Reply::SubAck { packet_id, codes: &codes });
             }
             Packet::Unsubscribe { packet_id, filters } => {
                 let mut codes = Vec::with_capacity(filters.len());
                 for filter in filters {
-                    codes.push(self.unsubscribe(&filter).await);
+                    codes.push(Box::pin(self.unsubscribe(&filter)).await);
                 }
                 self.reply(&Reply::UnsubAck { packet_id, codes: &codes });
             }
@@ -618,23 +662,19 @@ impl Session {
             count(&self.hub.metrics.publish_denied);
             debug!(key.id = %self.identity.key, topic = %topic, "publish denied");
             // 3.1.1 has no word for it, and a client that gets no answer would send it for ever (§3.3.5).
-            let reason = if too_long || full { 0x97 } else { 0x87 };
-            match qos {
-                Qos::AtMostOnce => {}
-                Qos::AtLeastOnce => self.reply(&Reply::PubAck { packet_id, reason }),
-                Qos::ExactlyOnce if self.version == Version::V5 => {
-                    self.reply(&Reply::PubRec { packet_id, reason });
-                }
-                Qos::ExactlyOnce => {
-                    self.kept.received.insert(packet_id);
-                    self.reply(&Reply::PubRec { packet_id, reason });
-                }
+            if qos != Qos::AtMostOnce {
+                self.kept.receipts.refuse(packet_id, qos, if too_long || full { 0x97 } else { 0x87 });
             }
             return None;
         }
-        if qos == Qos::ExactlyOnce && self.kept.received.contains(&packet_id) {
-            self.reply(&Reply::PubRec { packet_id, reason: 0 });
-            return None;
+        if qos == Qos::ExactlyOnce {
+            if self.kept.received.contains(&packet_id) {
+                self.reply(&Reply::PubRec { packet_id, reason: 0 });
+                return None;
+            }
+            if !self.kept.taking.insert(packet_id) {
+                return None;
+            }
         }
         let message = Message {
             device: self.identity.device,
@@ -648,11 +688,10 @@ impl Session {
             received_at: self.hub.clock.now(),
         };
         if !Hub::is_recorded(&message) {
-            self.hub.route(&message, self.place.number);
-            self.acknowledge(packet_id, qos, 0);
+            self.kept.receipts.pass(message, packet_id);
             return None;
         }
-        let delivery = self.receipts.delivery(message, packet_id);
+        let delivery = self.kept.receipts.delivery(message, packet_id);
         match self.hub.inbox.try_send(delivery) {
             Ok(()) => {}
             Err(TrySendError::Full(delivery)) => self.pending = Some(delivery),
@@ -666,26 +705,22 @@ impl Session {
         self.hub.config.max_retained.saturating_add(self.hub.config.max_clients * DeviceTopic::ALL.len())
     }
 
-    fn acknowledge(&mut self, packet_id: u16, qos: Qos, reason: u8) {
-        match qos {
-            Qos::AtMostOnce => {}
-            Qos::AtLeastOnce => self.reply(&Reply::PubAck { packet_id, reason }),
-            Qos::ExactlyOnce => {
-                self.kept.received.insert(packet_id);
-                self.reply(&Reply::PubRec { packet_id, reason: 0 });
-            }
-        }
-    }
-
     fn receive_receipts(&mut self) -> Option<End> {
-        for receipt in self.receipts.take_done() {
-            match receipt.outcome {
-                Outcome::Stored | Outcome::StoredLate | Outcome::AlreadyStored => {
-                    self.acknowledge(receipt.packet_id, receipt.qos, 0);
+        for Receipt { packet_id, qos, reason } in self.kept.receipts.take_done() {
+            if qos == Qos::ExactlyOnce {
+                self.kept.taking.remove(&packet_id);
+            }
+            let Some(reason) = reason else { return Some(End::NotStored) };
+            match qos {
+                _ if packet_id == 0 => {}
+                Qos::AtMostOnce | Qos::AtLeastOnce => self.reply(&Reply::PubAck { packet_id, reason }),
+                Qos::ExactlyOnce => {
+                    // A PUBREC that refuses ends it; 3.1.1 has none, so there it goes on.
+                    if reason < 0x80 || self.version == Version::V311 {
+                        self.kept.received.insert(packet_id);
+                    }
+                    self.reply(&Reply::PubRec { packet_id, reason });
                 }
-                // Acknowledged too: sending it again would not make it better.
-                Outcome::Refused => self.acknowledge(receipt.packet_id, receipt.qos, 0x99),
-                Outcome::NotStored => return Some(End::NotStored),
             }
         }
         None
@@ -710,7 +745,7 @@ impl Session {
         let known = self.kept.subscriptions.iter().position(|s| s.filter == filter);
         let too_many =
             known.is_none() && self.kept.subscriptions.len() >= self.hub.config.max_filters_per_client;
-        if too_many || !self.hub.admit_filter(&filter) {
+        if too_many {
             count(&self.hub.metrics.subscribe_denied);
             return refusal(0x97);
         }
@@ -723,11 +758,15 @@ impl Session {
             }
             self.kept.link = Some(link);
         }
-        if let Some(link) = &self.kept.link {
-            link.subscriber.subscribe(&filter).await;
+        let at_engine = self.hub.engine.filter(&filter);
+        if let Some(link) = &self.kept.link
+            && !self.kept.subscriptions.iter().any(|s| s.at_engine == at_engine)
+        {
+            link.subscriber.subscribe(&at_engine).await;
         }
         let subscribed = Subscribed {
             filter: filter.clone(),
+            at_engine,
             qos: subscription.qos,
             no_local: subscription.no_local,
             retain_as_published: subscription.retain_as_published,
@@ -754,8 +793,10 @@ impl Session {
         };
         let subscribed = self.kept.subscriptions.remove(at);
         self.cursors.retain(|cursor| cursor.filter != subscribed.filter);
-        if let Some(link) = &self.kept.link {
-            link.subscriber.unsubscribe(&subscribed.filter).await;
+        if let Some(link) = &self.kept.link
+            && !self.kept.subscriptions.iter().any(|s| s.at_engine == subscribed.at_engine)
+        {
+            link.subscriber.unsubscribe(&subscribed.at_engine).await;
         }
         if self.kept.subscriptions.is_empty() {
             self.kept.link = None;
@@ -809,22 +850,14 @@ impl Session {
     }
 
     fn enqueue(&mut self, message: Routed) {
-        if self.kept.subscriptions.len() > 1 {
-            if self.recent.contains(&message.number) {
-                return;
-            }
-            if self.recent.len() >= 512 {
-                self.recent.pop_front();
-            }
-            self.recent.push_back(message.number);
+        if message.after_gap && self.kept.subscriptions.iter().any(|s| s.qos != Qos::AtMostOnce) {
+            // More was promised than QoS 0: better an end that it sees than a loss that it does not.
+            self.slow = true;
+            return;
         }
-        let Some(queued) = self.kept.wanted(message, self.place.number) else {
+        let Some(queued) = self.kept.wanted(message) else {
             return;
         };
-        if self.max_packet.is_some_and(|max| queued.len() > usize::try_from(max).unwrap_or(usize::MAX)) {
-            // MQTT 5 §3.1.2.11.4: as if it had been sent.
-            return;
-        }
         let config = &self.hub.config;
         if self.kept.queue.len() >= config.max_queued_messages
             || self.kept.queued_bytes >= config.max_queued_bytes
@@ -841,23 +874,32 @@ impl Session {
     /// Moves messages from the queue to the wire, as far as the client's window and ours allow.
     fn pump(&mut self) {
         while self.wire.output.len() < MAX_OUTPUT {
+            let room = self.kept.in_flight.len() < self.window;
+            if room && let Some(again) = self.kept.unsettled.pop_front() {
+                if again.released {
+                    self.reply(&Reply::PubRel { packet_id: again.packet_id, reason: 0 });
+                } else if !self.send(&again.message, again.packet_id, true) {
+                    continue;
+                }
+                self.kept.in_flight.push_back(again);
+                continue;
+            }
             let Some(next) = self.kept.queue.front() else {
                 return;
             };
-            if next.qos != Qos::AtMostOnce && self.kept.in_flight.len() >= self.window {
+            if next.qos != Qos::AtMostOnce && !(room && self.kept.unsettled.is_empty()) {
                 return;
             }
             let Some(message) = self.kept.pop() else { return };
             let packet_id = if message.qos == Qos::AtMostOnce { 0 } else { self.kept.packet_id() };
-            self.send(&message, packet_id, false);
-            if packet_id != 0 {
+            if self.send(&message, packet_id, false) && packet_id != 0 {
                 self.kept.in_flight.push_back(InFlight { packet_id, released: false, message });
             }
         }
     }
 
-    fn send(&mut self, message: &Queued, packet_id: u16, dup: bool) {
-        count(&self.hub.metrics.messages_sent);
+    /// False when it is larger than the client takes: then it counts as sent and settled (MQTT 5 §3.1.2.11.4).
+    fn send(&mut self, message: &Queued, packet_id: u16, dup: bool) -> bool {
         let publish = Outgoing {
             dup,
             qos: message.qos,
@@ -868,20 +910,15 @@ impl Session {
             properties: &message.properties,
             subscription_ids: &message.subscription_ids,
         };
+        let before = self.wire.output.len();
         encode(&mut self.wire.output, self.version, &Reply::Publish { publish });
-    }
-
-    /// Sends again what a session left unsettled, in its order (§4.4).
-    fn resend(&mut self) {
-        let unsettled = std::mem::take(&mut self.kept.in_flight);
-        for in_flight in &unsettled {
-            if in_flight.released {
-                self.reply(&Reply::PubRel { packet_id: in_flight.packet_id, reason: 0 });
-            } else {
-                self.send(&in_flight.message, in_flight.packet_id, true);
-            }
+        let len = self.wire.output.len() - before;
+        if self.max_packet.is_some_and(|max| len > usize::try_from(max).unwrap_or(usize::MAX)) {
+            self.wire.output.truncate(before);
+            return false;
         }
-        self.kept.in_flight = unsettled;
+        count(&self.hub.metrics.messages_sent);
+        true
     }
 
     fn settle(&mut self, packet_id: u16, qos: Qos) {
@@ -904,6 +941,32 @@ impl Session {
 }
 
 impl Kept {
+    fn new(receipts: Arc<Receipts>) -> Self {
+        Self {
+            subscriptions: Vec::new(),
+            link: None,
+            recent: VecDeque::new(),
+            queue: VecDeque::new(),
+            queued_bytes: 0,
+            unsettled: VecDeque::new(),
+            in_flight: VecDeque::new(),
+            receipts,
+            taking: HashSet::new(),
+            received: HashSet::new(),
+            last_packet_id: 0,
+            expiry_secs: 0,
+        }
+    }
+
+    /// The session has a new connection.
+    fn resumed(mut self: Box<Self>) -> Box<Self> {
+        self.receipts.reconnected();
+        // What had not been sent again yet comes behind what had.
+        self.in_flight.append(&mut self.unsettled);
+        self.unsettled = std::mem::take(&mut self.in_flight);
+        self
+    }
+
     fn push(&mut self, message: Queued) {
         self.queued_bytes += message.len();
         self.queue.push_back(message);
@@ -919,16 +982,25 @@ impl Kept {
         loop {
             self.last_packet_id = self.last_packet_id.checked_add(1).unwrap_or(1);
             // At most MAX_IN_FLIGHT ids are in use.
-            if !self.in_flight.iter().any(|f| f.packet_id == self.last_packet_id) {
+            if !self.in_flight.iter().chain(&self.unsettled).any(|f| f.packet_id == self.last_packet_id) {
                 return self.last_packet_id;
             }
         }
     }
 
     /// The message as this client's subscriptions ask for it; `None` if none of them does.
-    fn wanted(&self, message: Routed, own_number: u64) -> Option<Queued> {
+    fn wanted(&mut self, message: Routed) -> Option<Queued> {
+        if self.subscriptions.len() > 1 {
+            if self.recent.contains(&message.number) {
+                return None;
+            }
+            if self.recent.len() >= MAX_RECENT {
+                self.recent.pop_front();
+            }
+            self.recent.push_back(message.number);
+        }
         let topic = std::str::from_utf8(&message.topic).ok()?;
-        let own = message.origin == own_number;
+        let own = message.origin == self.receipts.origin;
         let mut qos = None;
         let mut retain = false;
         let mut subscription_ids = Vec::new();
@@ -981,7 +1053,7 @@ async fn park(hub: Arc<Hub>, mut place: Place, mut kept: Box<Kept>) {
                 break;
             }
             message = next_message(&mut kept.link) => {
-                let Some(message) = kept.wanted(message, 0).filter(|m| m.qos != Qos::AtMostOnce) else { continue };
+                let Some(message) = kept.wanted(message).filter(|m| m.qos != Qos::AtMostOnce) else { continue };
                 kept.push(message);
                 while kept.queue.len() > hub.config.max_queued_messages
                     || kept.queued_bytes > hub.config.max_queued_bytes
@@ -992,7 +1064,6 @@ async fn park(hub: Arc<Hub>, mut place: Place, mut kept: Box<Kept>) {
             }
         }
     }
-    hub.sessions.leave(&place);
 }
 
 /// Serves MQTT on a stream whose first bytes may have been read already.

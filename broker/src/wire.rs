@@ -25,6 +25,8 @@ pub(crate) struct Wire {
     /// Bytes that are to be written. The session stops reading and queueing above its limits.
     pub(crate) output: BytesMut,
     flushed: bool,
+    /// Nothing can be written any more. What the peer said before is still read: a DISCONNECT may be among it.
+    broken: Option<io::Error>,
     /// Since when `output` has made no progress.
     stalled_since: Option<Instant>,
 }
@@ -40,7 +42,7 @@ pub(crate) enum Turn {
 
 impl Wire {
     pub(crate) fn new(io: Stream, input: BytesMut) -> Self {
-        Self { io, input, output: BytesMut::new(), flushed: true, stalled_since: None }
+        Self { io, input, output: BytesMut::new(), flushed: true, broken: None, stalled_since: None }
     }
 
     /// Writes what there is to write and, if `read`, reads what there is to read. Can be dropped at any time.
@@ -52,7 +54,7 @@ impl Wire {
         }
         poll_fn(|cx| {
             let mut wrote = 0;
-            while !self.output.is_empty() {
+            while self.broken.is_none() && !self.output.is_empty() {
                 match Pin::new(&mut self.io).poll_write(cx, &self.output) {
                     Poll::Ready(Ok(0)) => return Poll::Ready(Turn::End),
                     Poll::Ready(Ok(n)) => {
@@ -60,17 +62,17 @@ impl Wire {
                         self.flushed = false;
                         wrote += n;
                     }
-                    Poll::Ready(Err(error)) => return Poll::Ready(Turn::Failed(error)),
+                    Poll::Ready(Err(error)) => self.broken = Some(error),
                     Poll::Pending => break,
                 }
             }
             if self.output.is_empty() && self.output.capacity() > 0 {
                 self.output = BytesMut::new();
             }
-            if !self.flushed {
+            if self.broken.is_none() && !self.flushed {
                 match Pin::new(&mut self.io).poll_flush(cx) {
                     Poll::Ready(Ok(())) => self.flushed = true,
-                    Poll::Ready(Err(error)) => return Poll::Ready(Turn::Failed(error)),
+                    Poll::Ready(Err(error)) => self.broken = Some(error),
                     Poll::Pending => {}
                 }
             }
@@ -79,7 +81,10 @@ impl Wire {
                 return Poll::Ready(Turn::Wrote(wrote));
             }
             if !read {
-                return Poll::Pending;
+                return match self.broken.take() {
+                    Some(error) => Poll::Ready(Turn::Failed(error)),
+                    None => Poll::Pending,
+                };
             }
             if self.input.capacity() - self.input.len() < 64 && self.input.capacity() > 0 {
                 self.input.reserve(CHUNK);
@@ -88,7 +93,10 @@ impl Wire {
                 Poll::Ready(Ok(0)) => Poll::Ready(Turn::End),
                 Poll::Ready(Ok(n)) => Poll::Ready(Turn::Read(n)),
                 Poll::Ready(Err(error)) => Poll::Ready(Turn::Failed(error)),
-                Poll::Pending => Poll::Pending,
+                Poll::Pending => match self.broken.take() {
+                    Some(error) => Poll::Ready(Turn::Failed(error)),
+                    None => Poll::Pending,
+                },
             }
         })
         .await
@@ -96,7 +104,9 @@ impl Wire {
 
     /// When the peer will have left what it was sent unread for `limit`.
     pub(crate) fn stalled_until(&self, limit: Duration) -> Option<Instant> {
-        self.stalled_since.map(|since| since + limit)
+        // What was added since the last turn has not been tried yet.
+        let since = self.stalled_since.unwrap_or_else(Instant::now);
+        (!self.output.is_empty()).then(|| since + limit)
     }
 
     /// Gives the read buffer back while nothing is in it.
@@ -106,13 +116,18 @@ impl Wire {
         }
     }
 
-    /// Writes what is left, as far as the peer takes it in a moment, and closes.
+    /// Writes what is left, as far as the peer takes it in a moment, and closes. What the peer still sends is read
+    /// and forgotten: closing a socket with unread bytes makes the kernel take back what was written.
     pub(crate) async fn close(mut self) {
+        if self.broken.is_some() {
+            return;
+        }
         let end = async {
             if !self.output.is_empty() {
                 self.io.write_all(&self.output).await?;
             }
-            self.io.shutdown().await
+            self.io.shutdown().await?;
+            tokio::io::copy(&mut self.io, &mut tokio::io::sink()).await.map(drop)
         };
         // The peer may be gone; there is nobody to tell.
         drop(timeout(Duration::from_secs(1), end).await);

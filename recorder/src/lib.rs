@@ -8,6 +8,7 @@ mod decode;
 
 use std::collections::HashSet;
 use std::error::Error as _;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
@@ -27,6 +28,9 @@ pub const INBOX: usize = 8_192;
 const BATCH: usize = 2_000;
 /// How long devices have, after the server's start, to come back before they count as offline.
 const GRACE: Duration = Duration::from_secs(45);
+/// Between two attempts to write, at first and at most.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// The recorder's settings.
 #[derive(Debug, Clone)]
@@ -144,43 +148,65 @@ impl<P: Fn(&Publication) + Send> Recorder<P> {
                 }
             }
         }
-        let mut pause = Duration::from_millis(100);
-        let verdicts = loop {
-            match self.store.record(records.clone()).await {
-                Ok(verdicts) => break verdicts,
-                Err(error) => {
-                    let now = self.store.clock().now().as_millis();
-                    let first = self.handle.0.failing_since.compare_exchange(
-                        0,
-                        now,
-                        Ordering::Relaxed,
-                        Ordering::Relaxed,
+        let mut acks = acks.into_iter();
+        // All at once; when the database objects to what one of them says, in halves until that one is found.
+        let mut parts: Vec<Range<usize>> = Vec::new();
+        parts.push(0..records.len());
+        let mut pause = FIRST_PAUSE;
+        while let Some(part) = parts.pop() {
+            let these = records.get(part.clone()).unwrap_or_default();
+            match self.store.record(these).await {
+                Ok(verdicts) => {
+                    if self.handle.0.failing_since.swap(0, Ordering::Relaxed) != 0 {
+                        info!("recording again");
+                    }
+                    pause = FIRST_PAUSE;
+                    self.handle.0.batches.fetch_add(1, Ordering::Relaxed);
+                    self.acknowledge(these, &verdicts, acks.by_ref().take(part.len()));
+                }
+                Err(error) if error.is_about_the_data() && these.len() > 1 => {
+                    let middle = part.start + part.len() / 2;
+                    parts.extend([middle..part.end, part.start..middle]);
+                }
+                Err(error) if error.is_about_the_data() => {
+                    self.handle.0.refused.fetch_add(1, Ordering::Relaxed);
+                    warn!(
+                        device.id = these.first().and_then(device).map(tracing::field::display),
+                        error = &error as &dyn std::error::Error,
+                        "the database does not take this message"
                     );
-                    if first.is_ok() {
-                        error!(
-                            error = &error as &dyn std::error::Error,
-                            "cannot record; devices keep their reports and nothing is acknowledged until this works"
-                        );
+                    acks.by_ref().take(part.len()).for_each(|ack| ack.send(Outcome::Refused));
+                }
+                Err(error) => {
+                    self.failing(&error);
+                    parts.push(part);
+                    tokio::select! {
+                        () = hard.cancelled() => return false,
+                        () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
                     }
                 }
             }
-            tokio::select! {
-                () = hard.cancelled() => return false,
-                () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_secs(5)),
-            }
-        };
-        if self.handle.0.failing_since.swap(0, Ordering::Relaxed) != 0 {
-            info!("recording again");
         }
-        self.handle.0.batches.fetch_add(1, Ordering::Relaxed);
-        self.acknowledge(&records, &verdicts, acks);
         true
     }
 
-    fn acknowledge(&mut self, records: &[Record], verdicts: &[Verdict], acks: Vec<Ack>) {
+    fn failing(&self, error: &store::Error) {
+        let (now, relaxed) = (self.store.clock().now().as_millis(), Ordering::Relaxed);
+        if self.handle.0.failing_since.compare_exchange(0, now, relaxed, relaxed).is_ok() {
+            error!(
+                error = error as &dyn std::error::Error,
+                "cannot record; devices keep their reports and nothing is acknowledged until this works"
+            );
+        }
+    }
+
+    fn acknowledge(&mut self, records: &[Record], verdicts: &[Verdict], acks: impl Iterator<Item = Ack>) {
         for ((record, verdict), ack) in records.iter().zip(verdicts).zip(acks) {
-            let counter =
-                if *verdict == Verdict::Known { &self.handle.0.duplicates } else { &self.handle.0.recorded };
+            let counter = match verdict {
+                Verdict::New | Verdict::Late => &self.handle.0.recorded,
+                Verdict::Known => &self.handle.0.duplicates,
+                Verdict::Stranger => &self.handle.0.refused,
+            };
             counter.fetch_add(1, Ordering::Relaxed);
             ack.send(match verdict {
                 Verdict::New => Outcome::Stored,
@@ -223,6 +249,13 @@ impl<P: Fn(&Publication) + Send> Recorder<P> {
             Some(Delivery { message, ack: Ack::nobody() })
         };
         self.store.devices().into_iter().filter(|d| !born.contains(&d.id)).filter_map(farewell).collect()
+    }
+}
+
+fn device(record: &Record) -> Option<DeviceId> {
+    match record.fact {
+        Fact::Presence(device, _) | Fact::Report(device, _) => Some(device),
+        Fact::Nothing => None,
     }
 }
 

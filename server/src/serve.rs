@@ -1,7 +1,7 @@
 //! The story of the server: open what is durable, take the ports, run, and stop in the reverse order.
 
 use std::future::Future;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,10 +64,12 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     .await
     .map_err(|error| port_hint(error, "dashboard"))?;
 
-    let addresses =
-        Addresses { dashboard: dashboard.address().to_string(), broker: broker.address().to_string() };
+    let addresses = Addresses {
+        dashboard: reachable(dashboard.address()).to_string(),
+        broker: reachable(broker.address()).to_string(),
+    };
     let local = local_agent(&config, &store, broker.address(), certificate.pin()).await;
-    info!(dashboard = %addresses.dashboard, broker = %addresses.broker, "openclaw-watch is running");
+    info!(dashboard = %dashboard.address(), broker = %broker.address(), "openclaw-watch is running");
     data_dir::write_addresses(&config.data_dir, &addresses)?;
     if let Some(token) = setup {
         announce_setup(dashboard.address(), &token);
@@ -108,6 +110,16 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
 fn close(tasks: &TaskTracker) -> impl Future<Output = ()> + '_ {
     tasks.close();
     tasks.wait()
+}
+
+/// Where a program on this machine reaches what listens on `bound`.
+fn reachable(bound: SocketAddr) -> SocketAddr {
+    let ip = match bound.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, bound.port())
 }
 
 /// Opens the store, for the server and for commands beside it.
@@ -227,12 +239,7 @@ async fn prepare_local_agent(
     let dir = data_dir.join("local-agent");
     std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
     let key = local_key(&dir.join("key"), store).await?;
-    let ip = match broker.ip() {
-        ip if !ip.is_unspecified() => ip,
-        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(_) => IpAddr::V6(std::net::Ipv6Addr::LOCALHOST),
-    };
-    let server = agent::ServerAddress::parse(&SocketAddr::new(ip, broker.port()).to_string())?;
+    let server = agent::ServerAddress::parse(&reachable(broker).to_string())?;
     let mut agent = agent::Config::new(server, key, dir);
     agent.pin = pin.map(|pin| agent::Pin::parse(&pin)).transpose()?;
     agent.interval = Duration::from_secs(settings.interval_s.max(1));

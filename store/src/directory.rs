@@ -1,11 +1,11 @@
 //! Who may do what, in memory: a connection is never slower for a busy disk.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::{ApiKey, DeviceId, Identity, KeyHash, KeyId, KeyKind, TopicFilter, TopicRoot};
-use sqlx::Row as _;
+use sqlx::{Row as _, Sqlite, Transaction};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -14,11 +14,28 @@ use crate::{Change, Doing as _, Error, Store, fleet, lock};
 /// How soon a change made by another process (the command line) is seen.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(crate) struct Directory {
     version: i64,
     by_subject: HashMap<DeviceId, Vec<(KeyId, KeyHash)>>,
     identities: HashMap<KeyId, Identity>,
+}
+
+impl Directory {
+    /// Takes over what a device or a key of its own now has.
+    fn replace(&mut self, subject: DeviceId, keys: Vec<(KeyHash, Identity)>) {
+        for (id, _) in self.by_subject.remove(&subject).unwrap_or_default() {
+            self.identities.remove(&id);
+        }
+        for (hash, identity) in keys {
+            self.add(subject, hash, identity);
+        }
+    }
+
+    fn add(&mut self, subject: DeviceId, hash: KeyHash, identity: Identity) {
+        self.by_subject.entry(subject).or_default().push((identity.key, hash));
+        self.identities.insert(identity.key, identity);
+    }
 }
 
 fn filters(json: &str) -> Vec<TopicFilter> {
@@ -94,79 +111,153 @@ impl Store {
 
     async fn refresh_if_changed(&self) -> Result<(), Error> {
         let known = lock(&self.inner.directory).version;
-        let version: i64 = sqlx::query_scalar("SELECT version FROM registry")
-            .fetch_one(&self.inner.readers)
-            .await
-            .doing("looking for changed keys")?;
+        let version = read_version(&self.inner.readers).await.doing("looking for changed keys")?;
         if version == known { Ok(()) } else { self.refresh_directory().await }
     }
 
-    /// Reads keys and devices again.
+    /// Reads all keys and devices again.
     pub(crate) async fn refresh_directory(&self) -> Result<(), Error> {
+        let _alone = self.inner.editing.lock().await;
+        self.read_directory().await
+    }
+
+    /// The caller holds `editing`: of two that read at once, the slower would bring the past back.
+    async fn read_directory(&self) -> Result<(), Error> {
+        let readers = &self.inner.readers;
         let mut directory = Directory {
             // Read first: a change that comes meanwhile is read again.
-            version: sqlx::query_scalar("SELECT version FROM registry")
-                .fetch_one(&self.inner.readers)
-                .await
-                .doing("reading the keys")?,
+            version: read_version(readers).await.doing("reading the keys")?,
             ..Directory::default()
         };
         let rows = sqlx::query(
             "SELECT id, kind, device_id, hash, publish, subscribe FROM access_key WHERE revoked_at IS NULL",
         )
-        .fetch_all(&self.inner.readers)
+        .fetch_all(readers)
         .await
         .doing("reading the keys")?;
         for (subject, hash, identity) in rows.iter().filter_map(|row| identity(row, &self.inner.root)) {
-            directory.by_subject.entry(subject).or_default().push((identity.key, hash));
-            directory.identities.insert(identity.key, identity);
+            directory.add(subject, hash, identity);
         }
-        let devices = fleet::read_devices(&self.inner.readers, &self.inner.root).await?;
+        let devices = fleet::read_names(readers, None).await.doing("reading the devices")?;
+        *lock(&self.inner.directory) = Arc::new(directory);
+        let mut news = News::default();
         {
-            let mut now = lock(&self.inner.directory);
-            if now.version > directory.version {
-                return Ok(());
+            let mut fleet = lock(&self.inner.fleet);
+            let ids: HashSet<DeviceId> = devices.iter().map(|d| d.id).collect();
+            let gone: Vec<DeviceId> = fleet.devices.keys().filter(|id| !ids.contains(id)).copied().collect();
+            for id in gone {
+                fleet.forget(id, &mut news);
             }
-            *now = Arc::new(directory);
+            for device in devices {
+                fleet.adopt(device, &mut news);
+            }
         }
-        self.inner.directory_version.send_modify(|version| *version += 1);
-        self.adopt_devices(devices);
+        self.tell(news);
         Ok(())
     }
 
-    /// Takes names, tags, new and removed devices over; what is known of the present stays.
-    fn adopt_devices(&self, devices: Vec<fleet::Device>) {
-        let (mut changed, mut removed) = (Vec::new(), Vec::new());
+    fn tell(&self, news: News) {
+        self.inner.directory_version.send_modify(|version| *version += 1);
+        if !news.changed.is_empty() {
+            self.announce(Change::Devices(news.changed.into()));
+        }
+        if !news.removed.is_empty() {
+            self.announce(Change::Removed(news.removed.into()));
+        }
+    }
+
+    /// Begins a change of devices or keys.
+    pub(crate) async fn edit(&self, doing: &'static str) -> Result<Edit<'_>, Error> {
+        let alone = self.inner.editing.lock().await;
+        let mut tx = self.inner.writer.begin_with("BEGIN IMMEDIATE").await.doing(doing)?;
+        let before = read_version(&mut *tx).await.doing(doing)?;
+        Ok(Edit { store: self, tx, doing, before, _alone: alone })
+    }
+}
+
+async fn read_version(connection: impl sqlx::SqliteExecutor<'_>) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar("SELECT version FROM registry").fetch_one(connection).await
+}
+
+#[derive(Default)]
+struct News {
+    changed: Vec<DeviceId>,
+    removed: Vec<DeviceId>,
+}
+
+impl fleet::Fleet {
+    /// Takes names and tags over, or a new device; what is known of the present stays.
+    fn adopt(&mut self, device: fleet::Device, news: &mut News) {
+        match self.devices.get_mut(&device.id) {
+            Some(known) if known.name == device.name && known.tags == device.tags => {}
+            Some(known) => {
+                known.name = device.name;
+                known.tags = device.tags;
+                news.changed.push(device.id);
+            }
+            None => {
+                news.changed.push(device.id);
+                self.devices.insert(device.id, device);
+            }
+        }
+    }
+
+    fn forget(&mut self, id: DeviceId, news: &mut News) {
+        if let Some(device) = self.devices.remove(&id) {
+            self.seqs.retain(|(device_no, _), _| *device_no != device.no);
+            news.removed.push(id);
+        }
+    }
+}
+
+/// A change of one device or one key. Only that one is read again: a fleet of ten thousand is added one by one.
+pub(crate) struct Edit<'a> {
+    store: &'a Store,
+    pub(crate) tx: Transaction<'static, Sqlite>,
+    doing: &'static str,
+    before: i64,
+    _alone: tokio::sync::MutexGuard<'a, ()>,
+}
+
+impl Edit<'_> {
+    /// Commits, and takes over what the device, or the key that names itself, now is.
+    pub(crate) async fn commit(mut self, subject: DeviceId) -> Result<(), Error> {
+        let (doing, inner) = (self.doing, &self.store.inner);
+        let rows = sqlx::query(
+            "SELECT id, kind, device_id, hash, publish, subscribe FROM access_key
+             WHERE revoked_at IS NULL AND (device_id = ?1 OR (id = ?1 AND device_id IS NULL))",
+        )
+        .bind(subject.as_str())
+        .fetch_all(&mut *self.tx)
+        .await
+        .doing(doing)?;
+        let keys = rows.iter().filter_map(|row| identity(row, &inner.root)).map(|(_, hash, id)| (hash, id));
+        let device = fleet::read_names(&mut *self.tx, Some(subject)).await.doing(doing)?.pop();
+        let after = read_version(&mut *self.tx).await.doing(doing)?;
+        self.tx.commit().await.doing(doing)?;
+        let current = {
+            let mut directory = lock(&inner.directory);
+            let current = directory.version == self.before;
+            if current {
+                let directory = Arc::make_mut(&mut directory);
+                directory.version = after;
+                directory.replace(subject, keys.collect());
+            }
+            current
+        };
+        if !current {
+            // Another process has changed something, too.
+            return self.store.read_directory().await;
+        }
+        let mut news = News::default();
         {
-            let mut fleet = lock(&self.inner.fleet);
-            let ids: std::collections::HashSet<DeviceId> = devices.iter().map(|d| d.id).collect();
-            let gone: Vec<(DeviceId, i64)> =
-                fleet.devices.values().filter(|d| !ids.contains(&d.id)).map(|d| (d.id, d.no)).collect();
-            for (id, no) in gone {
-                fleet.devices.remove(&id);
-                fleet.seqs.retain(|(device_no, _), _| *device_no != no);
-                removed.push(id);
-            }
-            for device in devices {
-                match fleet.devices.get_mut(&device.id) {
-                    Some(known) if known.name == device.name && known.tags == device.tags => {}
-                    Some(known) => {
-                        known.name = device.name;
-                        known.tags = device.tags;
-                        changed.push(device.id);
-                    }
-                    None => {
-                        changed.push(device.id);
-                        fleet.devices.insert(device.id, device);
-                    }
-                }
+            let mut fleet = lock(&inner.fleet);
+            match device {
+                Some(device) => fleet.adopt(device, &mut news),
+                None => fleet.forget(subject, &mut news),
             }
         }
-        if !changed.is_empty() {
-            self.announce(Change::Devices(changed.into()));
-        }
-        if !removed.is_empty() {
-            self.announce(Change::Removed(removed.into()));
-        }
+        self.store.tell(news);
+        Ok(())
     }
 }

@@ -121,11 +121,9 @@ const MAX_SKEW_MS: i64 = 120_000;
 
 /// When a report was measured, by the server's clock as far as that can be known.
 pub(crate) fn sane_time(report: &Report, received_at: Timestamp) -> Timestamp {
-    if !report.historical && received_at.millis_since(report.at).abs() > MAX_SKEW_MS {
-        received_at
-    } else {
-        report.at
-    }
+    let age = received_at.millis_since(report.at);
+    // What was measured long ago may be told late, and never early.
+    if age < -MAX_SKEW_MS || (!report.historical && age > MAX_SKEW_MS) { received_at } else { report.at }
 }
 
 impl Store {
@@ -181,8 +179,33 @@ pub(crate) async fn read_devices(pool: &sqlx::SqlitePool, root: &TopicRoot) -> R
     Ok(rows.iter().filter_map(device).collect())
 }
 
+/// Names and tags of all devices, or of one. What is known of the present is not read: it is in memory already.
+pub(crate) async fn read_names(
+    connection: impl sqlx::SqliteExecutor<'_>,
+    only: Option<DeviceId>,
+) -> Result<Vec<Device>, sqlx::Error> {
+    let all = "SELECT no, id, name, kind, tags, created_at FROM device";
+    let one = "SELECT no, id, name, kind, tags, created_at FROM device WHERE id = ?";
+    let query = only.map_or_else(|| sqlx::query(all), |id| sqlx::query(one).bind(id.to_string()));
+    let rows = query.fetch_all(connection).await?;
+    Ok(rows.iter().filter_map(name).collect())
+}
+
+fn name(row: &sqlx::sqlite::SqliteRow) -> Option<Device> {
+    Some(Device {
+        no: row.get("no"),
+        id: DeviceId::parse(row.get("id")).ok()?,
+        name: row.get("name"),
+        kind: if row.get::<&str, _>("kind") == "local" { DeviceKind::Local } else { DeviceKind::Agent },
+        tags: serde_json::from_str(row.get("tags")).unwrap_or_default(),
+        created_at: Timestamp(row.get("created_at")),
+        presence: None,
+        last_seen_at: None,
+        latest: None,
+    })
+}
+
 fn device(row: &sqlx::sqlite::SqliteRow) -> Option<Device> {
-    let id = DeviceId::parse(row.get("id")).ok()?;
     let presence = row.get::<Option<bool>, _>("online").map(|online| PresenceNow {
         online,
         since: Timestamp(row.get("since")),
@@ -196,17 +219,7 @@ fn device(row: &sqlx::sqlite::SqliteRow) -> Option<Device> {
     let report = row.get::<Option<&[u8]>, _>("report").and_then(|bytes| Report::decode(bytes).ok());
     let latest = report.zip(report_at).map(|(report, at)| Latest::of(&report, sane_time(&report, at)));
     let since = presence.as_ref().map(|p| p.since);
-    Some(Device {
-        no: row.get("no"),
-        id,
-        name: row.get("name"),
-        kind: if row.get::<&str, _>("kind") == "local" { DeviceKind::Local } else { DeviceKind::Agent },
-        tags: serde_json::from_str(row.get("tags")).unwrap_or_default(),
-        created_at: Timestamp(row.get("created_at")),
-        last_seen_at: report_at.max(since),
-        presence,
-        latest,
-    })
+    Some(Device { last_seen_at: report_at.max(since), presence, latest, ..name(row)? })
 }
 
 impl Device {

@@ -14,6 +14,8 @@ mod registry;
 mod retained;
 mod samples;
 mod seqs;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -100,6 +102,18 @@ pub enum Error {
     Migrate(#[source] sqlx::migrate::MigrateError),
 }
 
+impl Error {
+    /// Whether SQLite objects to what was to be written, and not to writing: it would object for ever.
+    pub fn is_about_the_data(&self) -> bool {
+        let Self::Sql { source, .. } = self else {
+            return false;
+        };
+        let code = source.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        // SQLITE_TOOBIG, SQLITE_CONSTRAINT, SQLITE_MISMATCH; the higher bits say more.
+        code.and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| matches!(code & 0xff, 18..=20))
+    }
+}
+
 pub(crate) trait Doing<T> {
     fn doing(self, doing: &'static str) -> Result<T, Error>;
 }
@@ -126,6 +140,8 @@ struct Inner {
     fleet: Mutex<fleet::Fleet>,
     directory: Mutex<Arc<directory::Directory>>,
     directory_version: watch::Sender<u64>,
+    /// Held while devices and keys are changed or read again: what is in memory never goes back in time.
+    editing: tokio::sync::Mutex<()>,
     /// When somebody last looked for keys of another process; held while looking.
     looked_at: tokio::sync::Mutex<Option<tokio::time::Instant>>,
 }

@@ -10,7 +10,12 @@ use tokio::sync::{broadcast, watch};
 use crate::{Doing as _, Error, FEED, Inner, Store, directory, fleet};
 
 const FILE: &str = "openclaw-watch.sqlite";
-const APPLICATION_ID: i64 = 0x4f43_5764;
+/// What stands at the begin of each SQLite file.
+const MAGIC: &[u8] = b"SQLite format 3\0";
+const HEADER_BYTES: usize = 100;
+/// At byte 68 of the file; tells our database from others.
+const APPLICATION_ID: [u8; 4] = *b"OCWd";
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
 const TABLES: [&str; 11] = [
     "device",
     "access_key",
@@ -50,11 +55,10 @@ impl Store {
                 .map_err(|source| Error::File { path: config.data_dir.clone(), source })?;
         }
         match std::fs::metadata(&path) {
-            Ok(meta) if meta.len() == 0 => {
-                return Err(Error::Corrupt { path, detail: "the file is empty".to_owned() });
-            }
             Ok(_) => inspect(&path).await?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && config.create => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && config.create => {
+                make(&path).await?;
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Err(Error::Missing { path: config.data_dir });
             }
@@ -62,7 +66,6 @@ impl Store {
         }
         let options = SqliteConnectOptions::new()
             .filename(&path)
-            .create_if_missing(config.create)
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(10))
             .journal_mode(SqliteJournalMode::Wal)
@@ -79,15 +82,7 @@ impl Store {
             .await
             .map_err(|source| damage(&path, source, "opening"))?;
         protect(&path).map_err(file_error)?;
-        sqlx::migrate!().run(&writer).await.map_err(|error| match error {
-            sqlx::migrate::MigrateError::VersionMissing(_) => Error::Newer { path: path.clone() },
-            other => Error::Migrate(other),
-        })?;
-        for table in TABLES {
-            // A damaged page of the schema or of a root shows here, before anything is taken.
-            let select = sqlx::AssertSqlSafe(format!("SELECT 1 FROM {table} LIMIT 1"));
-            writer.fetch_optional(sqlx::query(select)).await.map_err(|e| damage(&path, e, "reading"))?;
-        }
+        MIGRATIONS.run(&writer).await.map_err(Error::Migrate)?;
         let readers = SqlitePoolOptions::new()
             .max_connections(config.readers.max(1))
             .min_connections(1)
@@ -107,6 +102,7 @@ impl Store {
                 fleet: Mutex::new(fleet::Fleet::default()),
                 directory: Mutex::new(Arc::new(directory::Directory::default())),
                 directory_version: watch::Sender::new(0),
+                editing: tokio::sync::Mutex::new(()),
                 looked_at: tokio::sync::Mutex::new(None),
             }),
         };
@@ -157,21 +153,91 @@ impl Store {
     }
 }
 
-/// Looks at an existing file without changing it.
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    PathBuf::from(name)
+}
+
+/// How long the file is by its own header.
+fn promised_len(header: &[u8]) -> Option<u64> {
+    let page = u64::from(u16::from_be_bytes(header.get(16..18)?.try_into().ok()?));
+    let pages = u64::from(u32::from_be_bytes(header.get(28..32)?.try_into().ok()?));
+    // The number of pages was written by a program that knew of it.
+    (header.get(24..28) == header.get(92..96)).then(|| pages * if page == 1 { 65_536 } else { page })
+}
+
+/// Makes a database whole or not at all: a first start that is interrupted leaves nothing that looks damaged.
+async fn make(path: &Path) -> Result<(), Error> {
+    if std::fs::metadata(beside(path, "-wal")).is_ok_and(|meta| meta.len() > 0) {
+        // A new database would take that log for its own.
+        let detail = "its log is there (the file that ends in -wal), and the database is not".to_owned();
+        return Err(Error::Corrupt { path: path.to_owned(), detail });
+    }
+    let draft = beside(path, ".new");
+    for end in [".new", ".new-journal", ".new-wal", ".new-shm"] {
+        match std::fs::remove_file(beside(path, end)) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::File { path: beside(path, end), source });
+            }
+            _ => {}
+        }
+    }
+    let options = SqliteConnectOptions::new()
+        .filename(&draft)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .disable_statement_logging();
+    let mut connection = options.connect().await.map_err(|e| damage(path, e, "making the database"))?;
+    MIGRATIONS.run(&mut connection).await.map_err(Error::Migrate)?;
+    // Brings all into the one file.
+    connection.close().await.doing("making the database")?;
+    protect(&draft)
+        .and_then(|()| std::fs::rename(&draft, path))
+        .map_err(|source| Error::File { path: path.to_owned(), source })
+}
+
+/// Looks at an existing file without changing it. Its log stays as it is, too: a connection that only reads does not
+/// bring it into the file.
 async fn inspect(path: &Path) -> Result<(), Error> {
-    let options =
-        SqliteConnectOptions::new().filename(path).create_if_missing(false).disable_statement_logging();
-    let mut connection = options.connect().await.map_err(|e| damage(path, e, "opening"))?;
-    let id: Result<i64, _> = sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut connection).await;
-    let tables: Result<i64, _> =
-        sqlx::query_scalar("SELECT count(*) FROM sqlite_schema").fetch_one(&mut connection).await;
-    let (id, tables) = match (id, tables) {
-        (Ok(id), Ok(tables)) => (id, tables),
-        (Err(error), _) | (_, Err(error)) => return Err(damage(path, error, "reading")),
-    };
+    let file_error = |source| Error::File { path: path.to_owned(), source };
+    let mut header = Vec::with_capacity(HEADER_BYTES);
+    let file = std::fs::File::open(path).map_err(file_error)?;
+    let limit = u64::try_from(HEADER_BYTES).unwrap_or(0);
+    std::io::Read::read_to_end(&mut std::io::Read::take(file, limit), &mut header).map_err(file_error)?;
+    if header.is_empty() {
+        return Err(Error::Corrupt { path: path.to_owned(), detail: "the file is empty".to_owned() });
+    }
+    if !header.starts_with(MAGIC) || header.get(68..72) != Some(&APPLICATION_ID) {
+        return Err(Error::Foreign { path: path.to_owned() });
+    }
+    let len = std::fs::metadata(path).map_err(file_error)?.len();
+    let log = std::fs::metadata(beside(path, "-wal")).map_or(0, |meta| meta.len());
+    // With a log beside it a short file is made whole by SQLite; without, the last page counts as zeroes.
+    if log == 0 && promised_len(&header).is_some_and(|promised| len < promised) {
+        let detail = "its end is missing".to_owned();
+        return Err(Error::Corrupt { path: path.to_owned(), detail });
+    }
+    let options = SqliteConnectOptions::new().filename(path).read_only(true).disable_statement_logging();
+    let damaged = |source| damage(path, source, "reading");
+    let mut connection = options.connect().await.map_err(damaged)?;
+    let tables: Vec<String> = sqlx::query_scalar("SELECT name FROM sqlite_schema WHERE type = 'table'")
+        .fetch_all(&mut connection)
+        .await
+        .map_err(damaged)?;
+    for table in TABLES.iter().filter(|table| tables.iter().any(|name| name == *table)) {
+        // A damaged page of the schema or of a root shows here, before anything is taken.
+        let select = sqlx::AssertSqlSafe(format!("SELECT 1 FROM {table} LIMIT 1"));
+        connection.fetch_optional(sqlx::query(select)).await.map_err(damaged)?;
+    }
+    let version: Option<i64> = sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations")
+        .fetch_one(&mut connection)
+        .await
+        .map_err(damaged)?;
     connection.close().await.doing("opening")?;
-    // No table at all: a first start that was interrupted.
-    if id == APPLICATION_ID || tables == 0 { Ok(()) } else { Err(Error::Foreign { path: path.to_owned() }) }
+    let newest = MIGRATIONS.iter().map(|migration| migration.version).max();
+    if version > newest { Err(Error::Newer { path: path.to_owned() }) } else { Ok(()) }
 }
 
 fn damage(path: &Path, source: sqlx::Error, doing: &'static str) -> Error {
@@ -179,7 +245,9 @@ fn damage(path: &Path, source: sqlx::Error, doing: &'static str) -> Error {
     let text = source.as_database_error().map(|e| e.message().to_owned());
     match (code.as_deref(), text) {
         (Some("26"), _) => Error::Foreign { path: path.to_owned() },
-        (Some("11" | "267" | "523"), Some(detail)) => Error::Corrupt { path: path.to_owned(), detail },
+        (Some("11" | "267" | "523" | "779"), Some(detail)) => {
+            Error::Corrupt { path: path.to_owned(), detail }
+        }
         (Some("14"), Some(detail)) => {
             Error::File { path: path.to_owned(), source: std::io::Error::other(detail) }
         }

@@ -1,5 +1,6 @@
 //! Recording what devices send: one transaction a batch, then the news.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use bytes::Bytes;
@@ -10,7 +11,7 @@ use sqlx::{QueryBuilder, Sqlite, Transaction};
 
 use crate::fleet::{Fleet, sane_time};
 use crate::seqs::Seqs;
-use crate::{Change, Device, Doing as _, Error, Latest, PresenceNow, RetainedRow, Store, lock};
+use crate::{Change, Device, Error, Latest, PresenceNow, RetainedRow, Store, lock};
 
 /// Something to record.
 #[derive(Debug, Clone)]
@@ -52,29 +53,29 @@ const CHUNKS: [usize; 3] = [64, 8, 1];
 
 /// Changes of a batch, before they are committed.
 #[derive(Default)]
-struct Batch {
+struct Batch<'r> {
     devices: HashMap<DeviceId, Device>,
     seqs: HashMap<(i64, SpoolId), Seqs>,
-    samples: Vec<SampleRow>,
-    presence: Vec<PresenceRow>,
+    samples: Vec<SampleRow<'r>>,
+    presence: Vec<PresenceRow<'r>>,
     state: HashSet<DeviceId>,
-    retained: BTreeMap<String, RetainedRow>,
+    retained: BTreeMap<String, Cow<'r, RetainedRow>>,
 }
 
-struct SampleRow {
+struct SampleRow<'r> {
     no: i64,
     at: i64,
     received_at: i64,
-    report: Box<Report>,
+    report: &'r Report,
 }
 
-struct PresenceRow {
+struct PresenceRow<'r> {
     no: i64,
     received_at: i64,
-    presence: Box<Presence>,
+    presence: &'r Presence,
 }
 
-impl Batch {
+impl<'r> Batch<'r> {
     fn device<'a>(&'a mut self, fleet: &Fleet, id: DeviceId) -> Option<&'a mut Device> {
         match self.devices.entry(id) {
             std::collections::hash_map::Entry::Occupied(entry) => Some(entry.into_mut()),
@@ -87,25 +88,24 @@ impl Batch {
     fn add(
         &mut self,
         fleet: &Fleet,
-        record: Record,
+        record: &'r Record,
         status: impl Fn(DeviceId, PresenceState) -> RetainedRow,
     ) -> Verdict {
-        let Record { received_at, fact, retain } = record;
-        let verdict = match fact {
+        let received_at = record.received_at;
+        let verdict = match &record.fact {
             Fact::Nothing => Verdict::New,
             Fact::Presence(id, presence) => {
-                let online = presence.state;
-                let verdict = self.presence(fleet, id, presence, received_at);
+                let verdict = self.presence(fleet, *id, presence, received_at);
                 if verdict == Verdict::New {
-                    let status = status(id, online);
-                    self.retained.insert(status.topic.clone(), status);
+                    let status = status(*id, presence.state);
+                    self.retained.insert(status.topic.clone(), Cow::Owned(status));
                 }
                 verdict
             }
-            Fact::Report(id, report) => self.report(fleet, id, report, received_at),
+            Fact::Report(id, report) => self.report(fleet, *id, report, received_at),
         };
-        if let (Verdict::New, Some(row)) = (verdict, retain) {
-            self.retained.insert(row.topic.clone(), row);
+        if let (Verdict::New, Some(row)) = (verdict, &record.retain) {
+            self.retained.insert(row.topic.clone(), Cow::Borrowed(row));
         }
         verdict
     }
@@ -114,7 +114,7 @@ impl Batch {
         &mut self,
         fleet: &Fleet,
         id: DeviceId,
-        presence: Box<Presence>,
+        presence: &'r Presence,
         received_at: Timestamp,
     ) -> Verdict {
         let Some(device) = self.device(fleet, id) else {
@@ -156,13 +156,7 @@ impl Batch {
         Verdict::New
     }
 
-    fn report(
-        &mut self,
-        fleet: &Fleet,
-        id: DeviceId,
-        report: Box<Report>,
-        received_at: Timestamp,
-    ) -> Verdict {
+    fn report(&mut self, fleet: &Fleet, id: DeviceId, report: &'r Report, received_at: Timestamp) -> Verdict {
         let Some(no) = self.device(fleet, id).map(|d| d.no) else {
             return Verdict::Stranger;
         };
@@ -171,14 +165,14 @@ impl Batch {
         if !seqs.insert(report.seq) {
             return Verdict::Known;
         }
-        let at = sane_time(&report, received_at);
+        let at = sane_time(report, received_at);
         let Some(device) = self.device(fleet, id) else {
             return Verdict::Stranger;
         };
         let older = device.latest.as_ref().is_some_and(|l| l.spool == report.spool && l.seq > report.seq);
         let late = report.historical || older;
         if !late {
-            device.latest = Some(Latest::of(&report, at));
+            device.latest = Some(Latest::of(report, at));
         }
         device.last_seen_at = device.last_seen_at.max(Some(received_at));
         self.samples.push(SampleRow { no, at: at.0, received_at: received_at.0, report });
@@ -193,7 +187,7 @@ impl Batch {
                 memory_total, swap_used, disk_used, disk_total, network_up, network_down, uptime_s) ",
             "",
             |mut row, s| {
-                let r = &s.report;
+                let r = s.report;
                 row.push_bind(s.no)
                     .push_bind(s.at)
                     .push_bind(s.received_at)
@@ -323,7 +317,26 @@ async fn insert<T>(
 impl Store {
     /// Records a batch in one transaction. The verdicts come in the order of the records; nothing of a batch that
     /// failed is recorded. Only one caller at a time (the recorder).
-    pub async fn record(&self, records: Vec<Record>) -> Result<Vec<Verdict>, Error> {
+    pub async fn record(&self, records: &[Record]) -> Result<Vec<Verdict>, Error> {
+        let mut again = true;
+        loop {
+            let (batch, verdicts) = self.judge(records);
+            match self.write(&batch).await {
+                Ok(()) => {
+                    self.apply(batch);
+                    return Ok(verdicts);
+                }
+                Err(error) if again && is_about_a_reference(&error) => {
+                    // Another process has removed one of the devices, and we have not seen it yet.
+                    again = false;
+                    self.refresh_directory().await?;
+                }
+                Err(source) => return Err(Error::Sql { doing: "recording", source }),
+            }
+        }
+    }
+
+    fn judge<'r>(&self, records: &'r [Record]) -> (Batch<'r>, Vec<Verdict>) {
         let now = self.inner.clock.now();
         let root = &self.inner.root;
         let status = |device: DeviceId, state: PresenceState| RetainedRow {
@@ -334,38 +347,49 @@ impl Store {
             at: now,
         };
         let mut batch = Batch::default();
-        let verdicts: Vec<Verdict> = {
-            let fleet = lock(&self.inner.fleet);
-            records.into_iter().map(|record| batch.add(&fleet, record, status)).collect()
-        };
-        let changes = !(batch.samples.is_empty() && batch.presence.is_empty() && batch.retained.is_empty());
-        if changes {
-            let mut tx = self.inner.writer.begin_with("BEGIN IMMEDIATE").await.doing("recording")?;
-            batch.write(&mut tx).await.doing("recording")?;
-            tx.commit().await.doing("recording")?;
+        let fleet = lock(&self.inner.fleet);
+        let verdicts = records.iter().map(|record| batch.add(&fleet, record, status)).collect();
+        (batch, verdicts)
+    }
+
+    async fn write(&self, batch: &Batch<'_>) -> Result<(), sqlx::Error> {
+        if batch.samples.is_empty() && batch.presence.is_empty() && batch.retained.is_empty() {
+            return Ok(());
         }
-        self.apply(batch);
-        Ok(verdicts)
+        let mut tx = self.inner.writer.begin_with("BEGIN IMMEDIATE").await?;
+        batch.write(&mut tx).await?;
+        tx.commit().await
     }
 
     /// Takes a committed batch over into what is kept in memory, and tells the news.
-    fn apply(&self, batch: Batch) {
+    fn apply(&self, batch: Batch<'_>) {
         let mut changed = Vec::with_capacity(batch.devices.len());
         {
             let mut fleet = lock(&self.inner.fleet);
+            let mut there = HashSet::with_capacity(batch.devices.len());
             for (id, device) in batch.devices {
                 // A device that was removed meanwhile stays removed; a new name stays new.
                 if let Some(known) = fleet.devices.get_mut(&id) {
+                    there.insert(known.no);
+                    let news = known.presence != device.presence
+                        || known.latest != device.latest
+                        || known.last_seen_at != device.last_seen_at;
                     known.presence = device.presence;
                     known.latest = device.latest;
                     known.last_seen_at = device.last_seen_at;
-                    changed.push(id);
+                    if news {
+                        changed.push(id);
+                    }
                 }
             }
-            fleet.seqs.extend(batch.seqs);
+            fleet.seqs.extend(batch.seqs.into_iter().filter(|((no, _), _)| there.contains(no)));
         }
         if !changed.is_empty() {
             self.announce(Change::Devices(changed.into()));
         }
     }
+}
+
+fn is_about_a_reference(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_foreign_key_violation)
 }

@@ -79,16 +79,6 @@ fn clean_tags(tags: &[String]) -> Result<String, Refusal> {
 }
 
 impl Store {
-    async fn name_taken(&self, name: &str, but: Option<DeviceId>) -> Result<bool, Error> {
-        let count: i64 = sqlx::query_scalar("SELECT count(*) FROM device WHERE name = ? AND id <> ?")
-            .bind(name)
-            .bind(but.map(|id| id.to_string()).unwrap_or_default())
-            .fetch_one(&self.inner.readers)
-            .await
-            .doing("looking for a name")?;
-        Ok(count > 0)
-    }
-
     /// Adds a device with its first key. The key is told here and never again.
     pub async fn add_device(
         &self,
@@ -100,24 +90,23 @@ impl Store {
             Ok(clean) => clean,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        if self.name_taken(&name, None).await? {
-            return Ok(Err(Refusal::NameTaken(name)));
-        }
         let id = DeviceId::generate();
         let now = self.inner.clock.now();
-        let mut tx = self.inner.writer.begin_with("BEGIN IMMEDIATE").await.doing("adding a device")?;
+        let mut edit = self.edit("adding a device").await?;
+        if name_taken(&mut edit.tx, &name, id).await? {
+            return Ok(Err(Refusal::NameTaken(name)));
+        }
         sqlx::query("INSERT INTO device (id, name, kind, tags, created_at) VALUES (?, ?, ?, ?, ?)")
             .bind(id.as_str())
             .bind(&name)
             .bind(kind.as_str())
             .bind(tags)
             .bind(now.0)
-            .execute(&mut *tx)
+            .execute(&mut *edit.tx)
             .await
             .doing("adding a device")?;
-        let key = insert_device_key(&mut tx, id, now).await?;
-        tx.commit().await.doing("adding a device")?;
-        self.refresh_directory().await?;
+        let key = insert_device_key(&mut edit.tx, id, now).await?;
+        edit.commit(id).await?;
         Ok(Ok((id, key)))
     }
 
@@ -150,8 +139,9 @@ impl Store {
             Ok(clean) => clean,
             Err(refusal) => return Ok(Err(refusal)),
         };
+        let mut edit = self.edit("changing a device").await?;
         if let Some(name) = &name
-            && self.name_taken(name, Some(id)).await?
+            && name_taken(&mut edit.tx, name, id).await?
         {
             return Ok(Err(Refusal::NameTaken(name.clone())));
         }
@@ -160,46 +150,45 @@ impl Store {
                 .bind(name)
                 .bind(tags)
                 .bind(id.as_str())
-                .execute(&self.inner.writer)
+                .execute(&mut *edit.tx)
                 .await
                 .doing("changing a device")?;
         if done.rows_affected() == 0 {
             return Ok(Err(Refusal::NoDevice(id)));
         }
-        self.refresh_directory().await?;
+        edit.commit(id).await?;
         Ok(Ok(()))
     }
 
     /// Removes a device, its keys and all that was recorded of it.
     pub async fn remove_device(&self, id: DeviceId) -> Result<Result<(), Refusal>, Error> {
-        let mut tx = self.inner.writer.begin_with("BEGIN IMMEDIATE").await.doing("removing a device")?;
+        let mut edit = self.edit("removing a device").await?;
         for what in DeviceTopic::ALL {
             sqlx::query("DELETE FROM retained WHERE topic = ?")
                 .bind(Topic { device: id, what }.name(&self.inner.root).as_str())
-                .execute(&mut *tx)
+                .execute(&mut *edit.tx)
                 .await
                 .doing("removing a device")?;
         }
         let done = sqlx::query("DELETE FROM device WHERE id = ?")
             .bind(id.as_str())
-            .execute(&mut *tx)
+            .execute(&mut *edit.tx)
             .await
             .doing("removing a device")?;
-        tx.commit().await.doing("removing a device")?;
         if done.rows_affected() == 0 {
             return Ok(Err(Refusal::NoDevice(id)));
         }
-        self.refresh_directory().await?;
+        edit.commit(id).await?;
         Ok(Ok(()))
     }
 
     /// A new key for a device; those before are revoked.
     pub async fn rotate_key(&self, id: DeviceId) -> Result<Result<ApiKey, Refusal>, Error> {
         let now = self.inner.clock.now();
-        let mut tx = self.inner.writer.begin_with("BEGIN IMMEDIATE").await.doing("rotating a key")?;
+        let mut edit = self.edit("rotating a key").await?;
         let known: Option<i64> = sqlx::query_scalar("SELECT no FROM device WHERE id = ?")
             .bind(id.as_str())
-            .fetch_optional(&mut *tx)
+            .fetch_optional(&mut *edit.tx)
             .await
             .doing("rotating a key")?;
         if known.is_none() {
@@ -208,12 +197,11 @@ impl Store {
         sqlx::query("UPDATE access_key SET revoked_at = ? WHERE device_id = ? AND revoked_at IS NULL")
             .bind(now.0)
             .bind(id.as_str())
-            .execute(&mut *tx)
+            .execute(&mut *edit.tx)
             .await
             .doing("rotating a key")?;
-        let key = insert_device_key(&mut tx, id, now).await?;
-        tx.commit().await.doing("rotating a key")?;
-        self.refresh_directory().await?;
+        let key = insert_device_key(&mut edit.tx, id, now).await?;
+        edit.commit(id).await?;
         Ok(Ok(key))
     }
 
@@ -239,7 +227,9 @@ impl Store {
         };
         let id = KeyId::generate();
         // The key names itself: a reader or a service has no device.
-        let key = ApiKey::generate(DeviceId::parse(id.as_str()).expect("ids have one form"));
+        let subject = own_subject(id);
+        let key = ApiKey::generate(subject);
+        let mut edit = self.edit("adding a key").await?;
         sqlx::query(
             "INSERT INTO access_key (id, kind, name, hash, publish, subscribe, created_at)
              VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -251,25 +241,29 @@ impl Store {
         .bind(json(&publish))
         .bind(json(&subscribe))
         .bind(self.inner.clock.now().0)
-        .execute(&self.inner.writer)
+        .execute(&mut *edit.tx)
         .await
         .doing("adding a key")?;
-        self.refresh_directory().await?;
+        edit.commit(subject).await?;
         Ok(Ok((id, key)))
     }
 
     /// Revokes a key. Its connections are closed by whoever serves them.
     pub async fn revoke_key(&self, id: KeyId) -> Result<Result<(), Refusal>, Error> {
-        let done = sqlx::query("UPDATE access_key SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL")
-            .bind(self.inner.clock.now().0)
-            .bind(id.as_str())
-            .execute(&self.inner.writer)
-            .await
-            .doing("revoking a key")?;
-        if done.rows_affected() == 0 {
+        let mut edit = self.edit("revoking a key").await?;
+        let revoked: Option<Option<String>> = sqlx::query_scalar(
+            "UPDATE access_key SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL RETURNING device_id",
+        )
+        .bind(self.inner.clock.now().0)
+        .bind(id.as_str())
+        .fetch_optional(&mut *edit.tx)
+        .await
+        .doing("revoking a key")?;
+        let Some(device) = revoked else {
             return Ok(Err(Refusal::NoKey(id)));
-        }
-        self.refresh_directory().await?;
+        };
+        let device = device.and_then(|device| DeviceId::parse(&device).ok());
+        edit.commit(device.unwrap_or_else(|| own_subject(id))).await?;
         Ok(Ok(()))
     }
 
@@ -293,6 +287,21 @@ impl Store {
         };
         Ok(rows.iter().filter_map(info).collect())
     }
+}
+
+/// Whom a reader's or a service's key names: itself.
+fn own_subject(id: KeyId) -> DeviceId {
+    DeviceId::parse(id.as_str()).expect("ids have one form")
+}
+
+async fn name_taken(tx: &mut Transaction<'_, Sqlite>, name: &str, but: DeviceId) -> Result<bool, Error> {
+    let count: i64 = sqlx::query_scalar("SELECT count(*) FROM device WHERE name = ? AND id <> ?")
+        .bind(name)
+        .bind(but.as_str())
+        .fetch_one(&mut **tx)
+        .await
+        .doing("looking for a name")?;
+    Ok(count > 0)
 }
 
 async fn insert_device_key(

@@ -64,16 +64,17 @@ pub struct Range {
 }
 
 impl Range {
-    /// `from` to `to` in at most `points` steps, none shorter than `shortest_ms`. The steps stand still while the
-    /// range moves on: they begin at multiples of their length.
+    /// `from` to `to` in at most `points` steps (and never fewer than two), none shorter than `shortest_ms`. The
+    /// steps stand still while the range moves on: they begin at multiples of their length.
     pub fn new(from: Timestamp, to: Timestamp, points: usize, shortest_ms: i64) -> Self {
-        let points = i64::try_from(points.max(1)).unwrap_or(i64::MAX);
+        // One less: the first and the last step reach beyond the range.
+        let whole = i64::try_from(points.max(2) - 1).unwrap_or(i64::MAX);
         let span = to.millis_since(from).max(1);
-        let step_ms = span.div_euclid(points).max(shortest_ms).max(1);
+        let step_ms = (span / whole + i64::from(span % whole != 0)).max(shortest_ms).max(1);
         let first = from.0.div_euclid(step_ms);
-        let last = (to.0 - 1).div_euclid(step_ms);
+        let last = to.0.saturating_sub(1).max(from.0).div_euclid(step_ms);
         let steps = usize::try_from(last - first + 1).unwrap_or(1);
-        Self { from: Timestamp(first * step_ms), step_ms, steps }
+        Self { from: Timestamp(first.saturating_mul(step_ms)), step_ms, steps }
     }
 }
 
@@ -116,7 +117,10 @@ impl Store {
             sql.extend([", min(", column, "), avg(", column, "), max(", column, ")"]);
         }
         sql.push_str(" FROM sample_hot WHERE device_no = ?3 AND at >= ?1 AND at < ?4 GROUP BY step");
-        let end = range.from.0 + range.step_ms * i64::try_from(range.steps).unwrap_or(0);
+        let end = range
+            .from
+            .0
+            .saturating_add(range.step_ms.saturating_mul(i64::try_from(range.steps).unwrap_or(0)));
         // Built from the fixed names above only.
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(range.from.0)

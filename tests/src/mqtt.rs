@@ -7,7 +7,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::tls;
+use crate::{Device, Server, tls};
 
 /// Any stream.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -133,6 +133,57 @@ pub fn subscribe(level: u8, packet_id: u16, filter: &str, options: u8) -> Vec<u8
     packet(0x82, &body)
 }
 
+/// An UNSUBSCRIBE of one filter.
+pub fn unsubscribe(level: u8, packet_id: u16, filter: &str) -> Vec<u8> {
+    let mut body = packet_id.to_be_bytes().to_vec();
+    if level == 5 {
+        body.push(0);
+    }
+    body.extend(text(filter));
+    packet(0xa2, &body)
+}
+
+/// One of the server's counters.
+pub fn metric(server: &Server, name: &str) -> u64 {
+    let mut response = ureq::get(format!("http://{}/metrics", server.dashboard))
+        .header("authorization", format!("Bearer {}", server.token()))
+        .call()
+        .expect("the server tells its counters");
+    let text = response.body_mut().read_to_string().expect("counters are text");
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
+    assert!(line.is_some(), "no {name} in:\n{text}");
+    line.unwrap_or_default()
+}
+
+/// The memory that a process has in RAM, from `/proc`.
+pub fn resident_bytes(id: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("the process is there");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it has memory");
+    line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
+}
+
+/// Adds devices through the API, which is faster than the command line.
+pub fn add_devices(server: &Server, n: usize) -> Vec<Device> {
+    let add = |n| {
+        let body = serde_json::json!({ "name": format!("d{n}") });
+        let (status, added) = server.request("POST", "/devices", Some(&body));
+        assert_eq!(status, 201, "{added}");
+        let text = |field: &str| added[field].as_str().unwrap_or_default().to_owned();
+        Device { id: text("id"), key: text("key"), pin: text("pin") }
+    };
+    (0..n).map(add).collect()
+}
+
+/// Makes a key that may publish to and subscribe to these filters.
+pub fn service(server: &Server, publish: &[&str], subscribe: &[&str]) -> String {
+    let mut arguments = vec!["key", "add", "test", "--kind", "service", "--publish"];
+    arguments.extend(publish);
+    arguments.push("--subscribe");
+    arguments.extend(subscribe);
+    let made = server.command(&arguments);
+    made["key"].as_str().expect("a key").to_owned()
+}
+
 /// A client that sends and receives packets.
 pub struct Client {
     stream: Box<dyn Stream>,
@@ -166,6 +217,13 @@ impl Client {
     /// Connects over TLS; the CONNACK's code is 0.
     pub async fn connect(address: &str, options: &Options<'_>) -> Self {
         let (client, connack) = Self::try_connect(address, options).await.expect("the server answers");
+        assert_eq!(connack.body.get(1), Some(&0), "{connack:?}");
+        client
+    }
+
+    /// Connects in plain text; the CONNACK's code is 0.
+    pub async fn plain(address: &str, options: &Options<'_>) -> Self {
+        let (client, connack) = Self::try_plain(address, options).await.expect("the server answers");
         assert_eq!(connack.body.get(1), Some(&0), "{connack:?}");
         client
     }
@@ -219,6 +277,30 @@ impl Client {
         Ok(Raw { first, body })
     }
 
+    /// The next packet whose first byte is this, with those before it passed over.
+    pub async fn packet(&mut self, first: u8) -> io::Result<Raw> {
+        loop {
+            let raw = self.receive().await?;
+            if raw.first == first {
+                return Ok(raw);
+            }
+        }
+    }
+
+    /// Sends PINGREQ and waits for PINGRESP; gives the messages that came before it. What the server had to say to
+    /// what was sent before has come then.
+    pub async fn ping(&mut self) -> io::Result<Vec<Received>> {
+        self.send(&packet(0xc0, &[])).await?;
+        let mut messages = Vec::new();
+        loop {
+            let raw = self.receive().await?;
+            if raw.first == 0xd0 {
+                return Ok(messages);
+            }
+            messages.extend(self.parse(&raw));
+        }
+    }
+
     /// The next PUBLISH; acknowledges it when it asks for that. Other packets are passed over.
     pub async fn message(&mut self) -> io::Result<Received> {
         loop {
@@ -252,8 +334,16 @@ impl Client {
         let qos = raw.first >> 1 & 3;
         let packet_id = if qos > 0 { two(take(2)?)? } else { 0 };
         if self.level == 5 {
-            let properties = take(1)?;
-            take(usize::from(*properties.first()?))?;
+            let (mut len, mut shift) = (0usize, 0);
+            loop {
+                let byte = *take(1)?.first()?;
+                len |= usize::from(byte & 127) << shift;
+                shift += 7;
+                if byte & 128 == 0 {
+                    break;
+                }
+            }
+            take(len)?;
         }
         let (retain, dup) = (raw.first & 1 != 0, raw.first & 8 != 0);
         Some(Received { topic, payload: body.to_vec(), qos, retain, dup, packet_id })

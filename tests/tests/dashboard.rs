@@ -37,14 +37,12 @@ async fn over(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &str) ->
 }
 
 fn text(method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> String {
-    let mut request = format!("{method} {path} HTTP/1.1\r\nHost: test:1\r\nConnection: close\r\n");
-    for (name, value) in headers {
-        request.push_str(&format!("{name}: {value}\r\n"));
-    }
+    let mut lines = vec![format!("{method} {path} HTTP/1.1\r\nHost: test:1\r\nConnection: close\r\n")];
+    lines.extend(headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")));
     if !body.is_empty() {
-        request.push_str(&format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()));
+        lines.push(format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()));
     }
-    request + "\r\n" + body
+    lines.concat() + "\r\n" + body
 }
 
 async fn http(server: &Server, method: &str, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {

@@ -43,8 +43,9 @@ fn show_key(config: &Config, store: &Store, id: DeviceId, key: &ApiKey, json: bo
     // A running server knows its port better than the settings: they may say 0.
     let running = data_dir::read_addresses(&config.data_dir)
         .and_then(|addresses| addresses.broker.parse::<SocketAddr>().ok())
-        .unwrap_or(config.broker.listen);
-    let view = invitation(config, running, certificate.pin()).view(id, &name, key, None);
+        .map_or(config.broker.listen.port(), |broker| broker.port());
+    let broker = SocketAddr::new(config.broker.listen.ip(), running);
+    let view = invitation(config, broker, certificate.pin()).view(id, &name, key, None);
     print(
         json,
         &json!({

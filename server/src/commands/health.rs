@@ -1,5 +1,5 @@
 use std::io::{Read as _, Write as _};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -13,12 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(4);
 pub(super) fn run(config: &Config, json: bool) -> anyhow::Result<()> {
     let addresses = data_dir::read_addresses(&config.data_dir)
         .with_context(|| format!("no server runs on {}", config.data_dir.display()))?;
-    let mut address: SocketAddr = addresses.dashboard.parse().context("addresses.json is not valid")?;
-    if address.ip().is_unspecified() {
-        let loopback =
-            if address.is_ipv4() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { IpAddr::V6(Ipv6Addr::LOCALHOST) };
-        address.set_ip(loopback);
-    }
+    let address: SocketAddr = addresses.dashboard.parse().context("addresses.json is not valid")?;
     let answer = ask(address).with_context(|| format!("the server does not answer on {address}"))?;
     let (head, body) = answer.split_once("\r\n\r\n").context("the server's answer is not HTTP")?;
     let well = head.starts_with("HTTP/1.0 200") || head.starts_with("HTTP/1.1 200");

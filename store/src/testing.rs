@@ -1,0 +1,62 @@
+//! What tests of the whole program must know of the database, and how they make it fail.
+
+use protocol::DeviceId;
+use sqlx::{Sqlite, Transaction};
+
+use crate::{Doing as _, Error, Store, lock};
+
+/// Nobody writes while this lives.
+pub struct Held(
+    #[expect(dead_code, reason = "it is what it does when it is dropped")] Transaction<'static, Sqlite>,
+);
+
+impl Store {
+    /// The numbers of all samples of a device, in order, each as often as it is there.
+    pub async fn recorded_seqs(&self, device: DeviceId) -> Result<Vec<i64>, Error> {
+        let no = lock(&self.inner.fleet).devices.get(&device).map(|d| d.no);
+        sqlx::query_scalar("SELECT seq FROM sample_hot WHERE device_no = ? ORDER BY seq")
+            .bind(no)
+            .fetch_all(&self.inner.readers)
+            .await
+            .doing("reading the numbers")
+    }
+
+    /// How many births, farewells and wills of a device are recorded.
+    pub async fn recorded_presences(&self, device: DeviceId) -> Result<i64, Error> {
+        let no = lock(&self.inner.fleet).devices.get(&device).map(|d| d.no);
+        sqlx::query_scalar("SELECT count(*) FROM presence WHERE device_no = ?")
+            .bind(no)
+            .fetch_one(&self.inner.readers)
+            .await
+            .doing("counting")
+    }
+
+    /// Keeps everybody else from writing.
+    pub async fn hold(&self) -> Result<Held, Error> {
+        self.inner.writer.begin_with("BEGIN IMMEDIATE").await.map(Held).doing("holding")
+    }
+
+    /// Makes recording fail at once, as a full disk does, until [`Store::mend`].
+    pub async fn break_recording(&self) -> Result<(), Error> {
+        self.execute("ALTER TABLE sample_hot RENAME TO sample_gone").await
+    }
+
+    /// Ends what [`Store::break_recording`] began.
+    pub async fn mend(&self) -> Result<(), Error> {
+        self.execute("ALTER TABLE sample_gone RENAME TO sample_hot").await
+    }
+
+    /// Makes the database refuse samples with this number, and no others.
+    pub async fn refuse_seq(&self, seq: u32) -> Result<(), Error> {
+        self.execute(&format!(
+            "CREATE TRIGGER refuse BEFORE INSERT ON sample_hot WHEN new.seq = {seq}
+             BEGIN SELECT RAISE(ABORT, 'refused'); END"
+        ))
+        .await
+    }
+
+    async fn execute(&self, sql: &str) -> Result<(), Error> {
+        sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&self.inner.writer).await.doing("preparing a test")?;
+        Ok(())
+    }
+}
