@@ -156,11 +156,14 @@ struct ReceiptState {
     /// The token of the first of `waiting`.
     first: u64,
     waiting: VecDeque<Waiting>,
+    /// Payload bytes of `waiting`.
+    waiting_bytes: usize,
     done: Vec<Receipt>,
 }
 
 struct Waiting {
     packet_id: u16,
+    bytes: usize,
     qos: Qos,
     what: What,
 }
@@ -193,7 +196,9 @@ impl Receipts {
         let mut state = lock(&self.state);
         let token = state.first + state.waiting.len() as u64;
         let what = What::Sent(message.clone());
-        state.waiting.push_back(Waiting { packet_id, qos: message.qos, what });
+        let (qos, bytes) = (message.qos, message.payload.len());
+        state.waiting_bytes += bytes;
+        state.waiting.push_back(Waiting { packet_id, bytes, qos, what });
         drop(state);
         Delivery { message, ack: Ack::new(self.clone(), token) }
     }
@@ -201,12 +206,12 @@ impl Receipts {
     /// A message that needs no store: fanned out in its turn.
     pub(crate) fn pass(&self, message: Message, packet_id: u16) {
         let qos = message.qos;
-        self.add(Waiting { packet_id, qos, what: What::Settled(message, Outcome::Stored) });
+        self.add(Waiting { packet_id, bytes: 0, qos, what: What::Settled(message, Outcome::Stored) });
     }
 
     /// A publish that was refused: answered in its turn.
     pub(crate) fn refuse(&self, packet_id: u16, qos: Qos, reason: u8) {
-        self.add(Waiting { packet_id, qos, what: What::Refused(reason) });
+        self.add(Waiting { packet_id, bytes: 0, qos, what: What::Refused(reason) });
     }
 
     fn add(&self, waiting: Waiting) {
@@ -215,8 +220,10 @@ impl Receipts {
         self.advance(&mut state);
     }
 
-    pub(crate) fn waiting(&self) -> usize {
-        lock(&self.state).waiting.len()
+    /// How many wait, and the bytes of their payloads.
+    pub(crate) fn waiting(&self) -> (usize, usize) {
+        let state = lock(&self.state);
+        (state.waiting.len(), state.waiting_bytes)
     }
 
     pub(crate) fn take_done(&self) -> Vec<Receipt> {
@@ -239,7 +246,8 @@ impl Receipts {
     fn advance(&self, state: &mut ReceiptState) {
         let mut news = false;
         while state.waiting.front().is_some_and(|first| !matches!(first.what, What::Sent(_))) {
-            let Some(Waiting { packet_id, qos, what }) = state.waiting.pop_front() else { break };
+            let Some(Waiting { packet_id, bytes, qos, what }) = state.waiting.pop_front() else { break };
+            state.waiting_bytes -= bytes;
             state.first += 1;
             let reason = match what {
                 What::Refused(reason) => Some(reason),

@@ -28,6 +28,8 @@ use crate::wire::{Stream, Turn, Wire};
 
 /// Publishes of one client that wait for the store; above it, the client is not read from.
 const MAX_WAITING: usize = 256;
+/// The same in bytes of payload: what one client can make the server hold.
+const MAX_WAITING_BYTES: usize = 1024 * 1024;
 /// Publishes to one client that it has not acknowledged; above it, they wait in its queue.
 const MAX_IN_FLIGHT: usize = 100;
 /// Bytes of answers and messages that wait to be written; above it, the client is not read from and its queue waits.
@@ -589,8 +591,10 @@ impl Session {
     }
 
     fn may_read(&self) -> bool {
+        let (waiting, bytes) = self.kept.receipts.waiting();
         self.pending.is_none()
-            && self.kept.receipts.waiting() < MAX_WAITING
+            && waiting < MAX_WAITING
+            && bytes < MAX_WAITING_BYTES
             && self.wire.output.len() < MAX_OUTPUT
     }
 

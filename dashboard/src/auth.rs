@@ -21,6 +21,8 @@ use crate::error::ApiError;
 use crate::lock;
 
 const COOKIE: &str = "ocw_login";
+/// Under TLS. A name of its own: a browser does not let plain HTTP on the same host replace a secure cookie.
+const SECURE_COOKIE: &str = "__Host-ocw_login";
 const CSRF: &str = "x-csrf-token";
 
 /// Where a request came from.
@@ -87,27 +89,30 @@ impl FromRequestParts<App> for Admin {
 
 /// Whoever is asking, `None` when nobody said.
 pub(crate) async fn authenticate(headers: &HeaderMap, app: &App) -> Result<Option<Viewer>, ApiError> {
-    if let Some(value) = headers.get(header::AUTHORIZATION) {
-        let token = value.to_str().ok().and_then(|v| v.strip_prefix("Bearer ")).map(str::trim);
-        let Some(token) = token else {
-            return Err(ApiError::unauthenticated());
-        };
+    // Another scheme is a proxy's business, not ours.
+    if let Some(token) = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()).and_then(bearer) {
         let hash = KeyHash::of(token.as_bytes());
         let role = app.store.token_role(&hash).await?.ok_or_else(ApiError::unauthenticated)?;
         return Ok(Some(Viewer { name: None, role, csrf: None, proof: Proof::Token(hash) }));
     }
-    let Some(cookie) =
-        CookieJar::from_headers(headers).get(COOKIE).map(|c| KeyHash::of(c.value().as_bytes()))
-    else {
-        return Ok(None);
-    };
-    let login = app.store.login(&cookie).await?;
-    Ok(login.map(|login| Viewer {
-        name: Some(login.person),
-        role: login.role,
-        csrf: Some(login.csrf),
-        proof: Proof::Cookie(cookie),
-    }))
+    let jar = CookieJar::from_headers(headers);
+    for cookie in [SECURE_COOKIE, COOKIE].into_iter().filter_map(|name| jar.get(name)) {
+        let hash = KeyHash::of(cookie.value().as_bytes());
+        if let Some(login) = app.store.login(&hash).await? {
+            return Ok(Some(Viewer {
+                name: Some(login.person),
+                role: login.role,
+                csrf: Some(login.csrf),
+                proof: Proof::Cookie(hash),
+            }));
+        }
+    }
+    Ok(None)
+}
+
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 /// Whether what was shown is still good.
@@ -137,7 +142,7 @@ pub(crate) fn end_cookie(peer: Peer) -> Cookie<'static> {
 }
 
 fn cookie(value: String, peer: Peer, seconds: i64) -> Cookie<'static> {
-    Cookie::build((COOKIE, value))
+    Cookie::build((if peer.tls { SECURE_COOKIE } else { COOKIE }, value))
         .path("/")
         .http_only(true)
         .same_site(SameSite::Strict)
@@ -146,7 +151,7 @@ fn cookie(value: String, peer: Peer, seconds: i64) -> Cookie<'static> {
         .build()
 }
 
-/// Hashes a password (Argon2id), as a PHC string. Slow on purpose: runs beside the runtime, two at a time.
+/// Hashes a password (Argon2id), as a PHC string. Slow on purpose, so it runs beside the runtime.
 pub async fn hash_password(password: String) -> Result<String, PasswordError> {
     let hash = tokio::task::spawn_blocking(move || {
         Argon2::default().hash_password(password.as_bytes()).map(|hash| hash.to_string())
@@ -180,10 +185,11 @@ pub(crate) async fn verify(app: &App, name: &str, password: String) -> Result<bo
     let known = app.store.person(name).await?.map(|(hash, _)| hash);
     let exists = known.is_some();
     // Bounded: each takes 19 MiB and a good part of a second of one core.
-    let Ok(_turn) = app.passwords.acquire().await else {
-        return Ok(false);
-    };
+    let Ok(_place) = app.waiting_room.try_acquire() else { return Err(ApiError::too_many(5)) };
+    let Ok(turn) = app.passwords.clone().acquire_owned().await else { return Ok(false) };
     let matches = tokio::task::spawn_blocking(move || {
+        // Goes with the work: a client that hangs up ends its request, but not this.
+        let _turn = turn;
         let hash = known.unwrap_or_else(|| DUMMY.to_owned());
         PasswordHash::new(&hash)
             .is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
@@ -195,24 +201,63 @@ pub(crate) async fn verify(app: &App, name: &str, password: String) -> Result<bo
 const DUMMY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
-/// Failed attempts by address. Bounded: when it is full, the oldest are forgotten first.
+/// Attempts by address (of IPv6 the /64, which one host owns) and by what was tried. Bounded: when it is full, the
+/// one whose window began first is forgotten.
 #[derive(Debug, Default)]
-pub(crate) struct Attempts(Mutex<HashMap<IpAddr, (u32, Instant)>>);
+pub(crate) struct Attempts(Mutex<HashMap<Tried, (u32, Instant)>>);
+
+/// What somebody tried.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Tried {
+    address: IpAddr,
+    what: What,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum What {
+    SetUp,
+    LogIn(String),
+    /// Under whatever name.
+    AnyLogIn,
+}
 
 const WINDOW: Duration = Duration::from_mins(5);
-const MAX_ADDRESSES: usize = 10_000;
+const MAX_TRIED: usize = 10_000;
+
+impl Tried {
+    pub(crate) fn set_up(peer: Peer) -> Self {
+        Self { address: subnet(peer.address), what: What::SetUp }
+    }
+
+    pub(crate) fn any_log_in(peer: Peer) -> Self {
+        Self { address: subnet(peer.address), what: What::AnyLogIn }
+    }
+
+    pub(crate) fn log_in(peer: Peer, name: &str) -> Self {
+        Self { address: subnet(peer.address), what: What::LogIn(name.chars().take(64).collect()) }
+    }
+}
+
+fn subnet(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() & !u128::from(u64::MAX)).into()),
+    }
+}
 
 impl Attempts {
     /// Counts an attempt; how many seconds to wait if there were too many.
-    pub(crate) fn count(&self, address: IpAddr, limit: u32, now: Instant) -> Result<(), u64> {
+    pub(crate) fn count(&self, tried: &Tried, limit: u32, now: Instant) -> Result<(), u64> {
         let mut all = lock(&self.0);
-        if all.len() >= MAX_ADDRESSES {
+        if all.len() >= MAX_TRIED && !all.contains_key(tried) {
             all.retain(|_, (_, since)| now.saturating_duration_since(*since) < WINDOW);
-            if all.len() >= MAX_ADDRESSES {
-                all.clear();
+            if all.len() >= MAX_TRIED
+                && let Some(oldest) = all.iter().min_by_key(|(_, (_, since))| *since).map(|(t, _)| t.clone())
+            {
+                all.remove(&oldest);
             }
         }
-        let (failed, since) = all.entry(address).or_insert((0, now));
+        let (failed, since) = all.entry(tried.clone()).or_insert((0, now));
         let passed = now.saturating_duration_since(*since);
         if passed >= WINDOW {
             (*failed, *since) = (0, now);
@@ -224,9 +269,9 @@ impl Attempts {
         Ok(())
     }
 
-    /// A success: the slate is clean.
-    pub(crate) fn forget(&self, address: IpAddr) {
-        lock(&self.0).remove(&address);
+    /// It was right: what was tried before under the same name is forgiven, and nothing else.
+    pub(crate) fn forget(&self, tried: &Tried) {
+        lock(&self.0).remove(tried);
     }
 }
 
@@ -234,16 +279,48 @@ impl Attempts {
 mod tests {
     use super::*;
 
+    fn peer(address: &str) -> Peer {
+        Peer { address: address.parse().unwrap(), tls: false }
+    }
+
     #[test]
     fn an_address_that_guesses_must_wait() {
         let (attempts, start) = (Attempts::default(), Instant::now());
-        let address: IpAddr = "203.0.113.9".parse().unwrap();
+        let guess = Tried::log_in(peer("203.0.113.9"), "admin");
         for _ in 0..10 {
-            assert_eq!(attempts.count(address, 10, start), Ok(()));
+            assert_eq!(attempts.count(&guess, 10, start), Ok(()));
         }
-        assert_eq!(attempts.count(address, 10, start + Duration::from_mins(1)), Err(240));
-        assert_eq!(attempts.count("203.0.113.10".parse().unwrap(), 10, start), Ok(()));
-        assert_eq!(attempts.count(address, 10, start + WINDOW), Ok(()));
+        assert_eq!(attempts.count(&guess, 10, start + Duration::from_mins(1)), Err(240));
+        // Another account of the same address opens no door, and neither does a failed set-up close one.
+        let own = Tried::log_in(peer("203.0.113.9"), "viewer");
+        assert_eq!(attempts.count(&own, 10, start), Ok(()));
+        attempts.forget(&own);
+        assert!(attempts.count(&guess, 10, start).is_err());
+        assert_eq!(attempts.count(&Tried::set_up(peer("203.0.113.9")), 10, start), Ok(()));
+        assert_eq!(attempts.count(&Tried::log_in(peer("203.0.113.10"), "admin"), 10, start), Ok(()));
+        assert_eq!(attempts.count(&guess, 10, start + WINDOW), Ok(()));
+        assert_eq!(Tried::set_up(peer("2001:db8::1")), Tried::set_up(peer("2001:db8::2")));
+    }
+
+    #[test]
+    fn a_full_table_forgets_the_oldest_only() {
+        let (attempts, start) = (Attempts::default(), Instant::now());
+        let blocked = Tried::log_in(peer("203.0.113.9"), "admin");
+        attempts.count(&Tried::set_up(peer("198.51.100.1")), 1, start).unwrap();
+        attempts.count(&blocked, 1, start + Duration::from_secs(1)).unwrap();
+        for n in 0..u32::try_from(MAX_TRIED).unwrap() - 1 {
+            let other = Tried::set_up(peer(&std::net::Ipv4Addr::from(n).to_string()));
+            attempts.count(&other, 1, start + Duration::from_secs(2)).unwrap();
+        }
+        assert!(attempts.count(&blocked, 1, start + Duration::from_secs(3)).is_err());
+    }
+
+    #[test]
+    fn only_a_bearer_token_is_looked_at() {
+        assert_eq!(bearer("Bearer x"), Some("x"));
+        assert_eq!(bearer("bearer x "), Some("x"));
+        assert_eq!(bearer("Basic eDp5"), None);
+        assert_eq!(bearer("Bearer"), None);
     }
 
     #[tokio::test]

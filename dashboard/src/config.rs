@@ -12,7 +12,7 @@ pub struct Config {
     pub require_https: bool,
     /// Hours a login lasts.
     pub login_hours: u32,
-    /// Failed logins within five minutes, per address, before it must wait.
+    /// Failed logins within five minutes, per address and name, before it must wait.
     pub login_attempts: u32,
     /// Host name or address under which devices reach this server; empty: the one in the browser's address bar.
     pub public_host: String,

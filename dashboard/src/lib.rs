@@ -16,7 +16,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use protocol::{KeyHash, Publication, Timestamp, TopicRoot};
+use protocol::{KeyHash, Timestamp};
 use store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
@@ -50,8 +50,6 @@ pub struct Neighbours {
     pub health: Arc<dyn Fn() -> Health + Send + Sync>,
     /// Their counters by name; those ending in `_now` are gauges.
     pub counters: Arc<dyn Fn() -> Vec<(&'static str, u64)> + Send + Sync>,
-    /// Sends a word of the server to MQTT subscribers.
-    pub publish: Arc<dyn Fn(&Publication) + Send + Sync>,
 }
 
 /// How the other parts are doing.
@@ -70,15 +68,16 @@ pub(crate) struct App(Arc<Shared>);
 pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) store: Store,
-    pub(crate) root: TopicRoot,
     pub(crate) invitation: Invitation,
     pub(crate) health: Arc<dyn Fn() -> Health + Send + Sync>,
     pub(crate) counters: Arc<dyn Fn() -> Vec<(&'static str, u64)> + Send + Sync>,
-    pub(crate) publish: Arc<dyn Fn(&Publication) + Send + Sync>,
     /// The one-time set-up token's hash, until somebody used it.
     pub(crate) setup: Mutex<Option<KeyHash>>,
     pub(crate) attempts: auth::Attempts,
-    pub(crate) passwords: Semaphore,
+    /// Two passwords are checked at a time ...
+    pub(crate) passwords: Arc<Semaphore>,
+    /// ... and so many may wait for that; more are told to come back.
+    pub(crate) waiting_room: Semaphore,
     pub(crate) shutdown: CancellationToken,
     /// Changes whenever somebody logs out: open sockets look whether it was theirs.
     pub(crate) logouts: watch::Sender<u64>,
@@ -106,11 +105,9 @@ pub struct Dashboard {
 
 impl Dashboard {
     /// Takes the port.
-    #[expect(clippy::too_many_arguments, reason = "assembled in one place, by name")]
     pub async fn bind(
         config: Config,
         store: Store,
-        root: TopicRoot,
         tls: Option<Arc<rustls::ServerConfig>>,
         invitation: Invitation,
         setup: Option<KeyHash>,
@@ -121,18 +118,17 @@ impl Dashboard {
         let failed = |source| Error::Listen { address: wanted, source };
         let listener = TcpListener::bind(wanted).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let Neighbours { health, counters, publish } = neighbours;
+        let Neighbours { health, counters } = neighbours;
         let app = App(Arc::new(Shared {
             config,
             store,
-            root,
             invitation,
             health,
             counters,
-            publish,
             setup: Mutex::new(setup),
             attempts: auth::Attempts::default(),
-            passwords: Semaphore::new(2),
+            passwords: Arc::new(Semaphore::new(2)),
+            waiting_room: Semaphore::new(16),
             shutdown,
             logouts: watch::Sender::new(0),
         }));

@@ -24,6 +24,8 @@ const MERGE: Duration = Duration::from_millis(25);
 const ALIVE_EVERY: Duration = Duration::from_secs(10);
 /// A browser that does not read for this long is let go; it comes back for a snapshot.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Bytes that wait for a browser, beyond the frame that is being written.
+const MAX_UNSENT: usize = 256 * 1024;
 const LOGIN_ENDED: u16 = 4401;
 const GOING_AWAY: u16 = 1001;
 
@@ -79,7 +81,7 @@ pub(crate) async fn open(
     if !same_origin(&headers) {
         return Err(ApiError::new(StatusCode::FORBIDDEN, "origin", "Open the page from this server."));
     }
-    let upgrade = upgrade.max_message_size(4096).max_frame_size(4096);
+    let upgrade = upgrade.max_message_size(4096).max_frame_size(4096).max_write_buffer_size(MAX_UNSENT);
     let viewer = authenticate(&headers, &app).await?;
     Ok(upgrade.on_upgrade(move |socket| async move {
         match viewer {

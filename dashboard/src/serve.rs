@@ -1,8 +1,9 @@
 //! HTTP and HTTPS on one port: the first byte decides.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -23,11 +24,16 @@ use tower_service::Service as _;
 
 use crate::auth::Peer;
 use crate::error::ApiError;
+use crate::lock;
 
 const TLS_HANDSHAKE: u8 = 0x16;
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Connections at once. Above it new ones wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 4_096;
+/// Connections at once from one address: one host cannot take every place. (A proxy on this machine may.)
+const MAX_PER_ADDRESS: usize = 256;
+/// Seconds for a request, its body included, until its answer begins. Sockets that were opened are not requests.
+const REQUEST: Duration = Duration::from_secs(30);
 
 const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
                    font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
@@ -41,6 +47,7 @@ pub(crate) async fn serve(
     shutdown: CancellationToken,
 ) {
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let addresses = Arc::new(Mutex::new(HashMap::new()));
     loop {
         let Ok(place) = room.clone().acquire_owned().await else {
             return;
@@ -54,11 +61,44 @@ pub(crate) async fn serve(
             sleep(Duration::from_millis(100)).await;
             continue;
         };
+        let Some(here) = Here::admit(&addresses, peer.ip().to_canonical()) else { continue };
         let (router, tls, shutdown) = (router.clone(), tls.clone(), shutdown.clone());
         tasks.spawn(async move {
             connection(stream, peer, router, tls, require_https, shutdown).await;
-            drop(place);
+            drop((place, here));
         });
+    }
+}
+
+type Addresses = Arc<Mutex<HashMap<IpAddr, usize>>>;
+
+/// One of the connections of an address.
+struct Here {
+    addresses: Addresses,
+    address: IpAddr,
+}
+
+impl Here {
+    fn admit(addresses: &Addresses, address: IpAddr) -> Option<Self> {
+        let mut all = lock(addresses);
+        let here = all.entry(address).or_insert(0);
+        if *here >= MAX_PER_ADDRESS && !address.is_loopback() {
+            return None;
+        }
+        *here += 1;
+        Some(Self { addresses: addresses.clone(), address })
+    }
+}
+
+impl Drop for Here {
+    fn drop(&mut self) {
+        let mut all = lock(&self.addresses);
+        if let Some(here) = all.get_mut(&self.address) {
+            *here -= 1;
+            if *here == 0 {
+                all.remove(&self.address);
+            }
+        }
     }
 }
 
@@ -102,7 +142,10 @@ async fn http(
             let response = if redirect && request.uri().path() != "/healthz" {
                 to_https(request.uri(), request.headers())
             } else {
-                router.call(request.map(Body::new)).await.unwrap_or_else(|never: Infallible| match never {})
+                timeout(REQUEST, router.call(request.map(Body::new))).await.map_or_else(
+                    |_| ApiError::too_slow().into_response(),
+                    |answer| answer.unwrap_or_else(|never: Infallible| match never {}),
+                )
             };
             Ok::<_, Infallible>(harden(response))
         }
@@ -124,7 +167,10 @@ async fn http(
 }
 
 fn to_https(uri: &Uri, headers: &axum::http::HeaderMap) -> Response<Body> {
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let plain = |host: &&str| {
+        !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || ".-_:[]".contains(c))
+    };
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).filter(plain);
     let path = uri.path_and_query().map_or("/", |p| p.as_str());
     let location = host.and_then(|host| HeaderValue::from_str(&format!("https://{host}{path}")).ok());
     match location {

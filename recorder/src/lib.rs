@@ -22,8 +22,9 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-/// Messages that wait for the recorder. When it is full the gate stops reading from whoever wants to add to it.
-pub const INBOX: usize = 8_192;
+/// Messages that wait for the recorder. When it is full the gate stops reading from whoever wants to add to it. Reports
+/// are small; if every one had the largest payload, it would hold 512 MiB.
+pub const INBOX: usize = 4_096;
 /// Messages of one transaction at most.
 const BATCH: usize = 2_000;
 /// How long devices have, after the server's start, to come back before they count as offline.

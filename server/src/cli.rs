@@ -91,11 +91,11 @@ pub enum KeyCommand {
         /// Reader: only this device; may come more than once. Without it: all devices.
         #[arg(long = "device", value_name = "ID")]
         devices: Vec<DeviceId>,
-        /// Service: topic filters it may publish to.
-        #[arg(long, num_args = 1.., value_name = "FILTER", value_parser = filter)]
+        /// Service: a topic filter it may publish to; may come more than once.
+        #[arg(long, value_name = "FILTER", value_parser = filter)]
         publish: Vec<TopicFilter>,
-        /// Service: topic filters it may subscribe to.
-        #[arg(long, num_args = 1.., value_name = "FILTER", value_parser = filter)]
+        /// Service: a topic filter it may subscribe to; may come more than once.
+        #[arg(long, value_name = "FILTER", value_parser = filter)]
         subscribe: Vec<TopicFilter>,
         /// What people call it.
         #[arg(default_value = "")]

@@ -11,7 +11,7 @@ use broker::Broker;
 use dashboard::{Dashboard, Health, Invitation, Neighbours};
 use protocol::{ApiKey, Clock, KeyHash, Publication, TopicRoot};
 use recorder::Recorder;
-use store::Store;
+use store::{DeviceKind, Store};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -23,7 +23,7 @@ use crate::data_dir::{self, Addresses};
 use crate::lifecycle::{self, Shutdown};
 use crate::logging;
 use crate::tls::Certificate;
-use crate::wiring::{StoreDirectory, retained};
+use crate::wiring::{StoreDirectory, forget_removed, retained};
 
 /// Runs the server until it is asked to stop.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
@@ -31,6 +31,14 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let _lock = data_dir::take(&config.data_dir)?;
     let clock = Clock::system();
     let store = open_store(&config, clock.clone(), true).await?;
+    if !Certificate::exists(&config.tls, &config.data_dir)
+        && store.devices().iter().any(|d| d.kind == DeviceKind::Agent)
+    {
+        warn!(
+            "the certificate of this data folder is gone and a new one is made: devices that pinned the old one will \
+             refuse it; put the folder tls/ of the old server back, or give each device the new fingerprint"
+        );
+    }
     let certificate = Certificate::open(&config.tls, &config.data_dir)?;
 
     let stop = Shutdown::default();
@@ -45,7 +53,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let root = gate.topic_root().clone();
 
     let publish_status = gate.clone();
-    let recorder_config = recorder::Config { topic_root: root.clone() };
+    let recorder_config = recorder::Config { topic_root: root };
     let recorder = Recorder::new(recorder_config, store.clone(), inbox_rx, move |word: &Publication| {
         publish_status.publish(word);
     });
@@ -54,7 +62,6 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let dashboard = Dashboard::bind(
         config.dashboard.clone(),
         store.clone(),
-        root,
         Some(certificate.server_config(b"http/1.1")?),
         invitation(&config, broker.address(), certificate.pin()),
         setup.as_deref().map(|token| KeyHash::of(token.as_bytes())),
@@ -82,6 +89,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     clients.spawn(dashboard.run());
     clients.spawn(certificate.watch(stop.soft.clone()));
     clients.spawn(store.clone().watch_registry(stop.soft.clone()));
+    clients.spawn(forget_removed(store.clone(), gate, stop.soft.clone()));
     let local = local.map(|(agent, key)| LocalAgent::start(agent, key));
 
     let why = lifecycle::asked_to_stop().await.context("cannot wait for signals")?;
@@ -194,7 +202,7 @@ pub fn invitation(config: &Config, broker: SocketAddr, pin: Option<String>) -> I
 }
 
 fn neighbours(gate: &broker::Handle, recorder: &recorder::Handle) -> Neighbours {
-    let (for_health, for_counters, for_publish) = (gate.clone(), gate.clone(), gate.clone());
+    let (for_health, for_counters) = (gate.clone(), gate.clone());
     let (recorder_health, recorder_counters) = (recorder.clone(), recorder.clone());
     Neighbours {
         health: Arc::new(move || Health {
@@ -206,7 +214,6 @@ fn neighbours(gate: &broker::Handle, recorder: &recorder::Handle) -> Neighbours 
             all.extend(recorder_counters.counters());
             all
         }),
-        publish: Arc::new(move |word| for_publish.publish(word)),
     }
 }
 

@@ -76,6 +76,11 @@ impl Files {
 }
 
 impl Certificate {
+    /// Whether there is one already: configured, or made by an earlier start.
+    pub fn exists(config: &config::Tls, data_dir: &Path) -> bool {
+        !config.certificate.as_os_str().is_empty() || data_dir.join("tls").join("certificate.pem").exists()
+    }
+
     /// The configured certificate, or the one in the data folder, made if need be.
     pub fn open(config: &config::Tls, data_dir: &Path) -> anyhow::Result<Self> {
         let self_made = config.certificate.as_os_str().is_empty();

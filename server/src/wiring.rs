@@ -3,9 +3,12 @@
 use std::pin::Pin;
 
 use broker::{Directory, Retained};
-use protocol::{ApiKey, Identity, KeyId};
-use store::{RetainedRow, Store};
+use bytes::Bytes;
+use protocol::{ApiKey, DeviceTopic, Identity, KeyId, Publication, Topic};
+use store::{Change, RetainedRow, Store};
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 /// The store as the gate's directory.
 pub(crate) struct StoreDirectory(pub(crate) Store);
@@ -31,4 +34,27 @@ impl Directory for StoreDirectory {
 pub(crate) fn retained(row: RetainedRow) -> (String, Retained) {
     let RetainedRow { topic, payload, qos, properties, at } = row;
     (topic, Retained { payload, qos, properties, at })
+}
+
+/// Ends the retained messages of devices that were removed, by whomever, so that third parties forget them too.
+pub(crate) async fn forget_removed(store: Store, gate: broker::Handle, shutdown: CancellationToken) {
+    let mut feed = store.feed();
+    loop {
+        let change = tokio::select! {
+            () = shutdown.cancelled() => return,
+            change = feed.recv() => change,
+        };
+        let removed = match change {
+            Ok(Change::Removed(ids)) => ids,
+            // Behind the news: what is left over goes with the next start, which reads what the store keeps.
+            Ok(_) | Err(RecvError::Lagged(_)) => continue,
+            Err(RecvError::Closed) => return,
+        };
+        for device in removed.iter() {
+            for what in DeviceTopic::ALL {
+                let topic = Topic { device: *device, what }.name(gate.topic_root());
+                gate.publish(&Publication { topic, payload: Bytes::new(), retain: true });
+            }
+        }
+    }
 }

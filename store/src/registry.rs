@@ -56,11 +56,16 @@ pub struct KeyInfo {
     pub revoked_at: Option<Timestamp>,
 }
 
+/// Characters that cannot be seen, or that change how others are: two names must not look alike by them.
+fn unseen(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
 fn clean_name(name: &str) -> Result<String, Refusal> {
     let name = name.trim();
-    let fine = !name.is_empty()
-        && name.chars().count() <= limits::MAX_NAME_CHARS
-        && !name.chars().any(char::is_control);
+    let fine =
+        !name.is_empty() && name.chars().count() <= limits::MAX_NAME_CHARS && !name.chars().any(unseen);
     if fine { Ok(name.to_owned()) } else { Err(Refusal::Name) }
 }
 

@@ -176,10 +176,10 @@ pub fn add_devices(server: &Server, n: usize) -> Vec<Device> {
 
 /// Makes a key that may publish to and subscribe to these filters.
 pub fn service(server: &Server, publish: &[&str], subscribe: &[&str]) -> String {
-    let mut arguments = vec!["key", "add", "test", "--kind", "service", "--publish"];
-    arguments.extend(publish);
-    arguments.push("--subscribe");
-    arguments.extend(subscribe);
+    let mut arguments = vec!["key", "add", "--kind", "service"];
+    arguments.extend(publish.iter().flat_map(|filter| ["--publish", filter]));
+    arguments.extend(subscribe.iter().flat_map(|filter| ["--subscribe", filter]));
+    arguments.push("test");
     let made = server.command(&arguments);
     made["key"].as_str().expect("a key").to_owned()
 }

@@ -125,7 +125,7 @@ async fn passwords_cannot_be_guessed_for_long() {
     let fine = log_in("admin", "correct horse battery").await;
     assert_eq!(fine.status, 200);
     assert!(fine.header("set-cookie").is_some());
-    for name in ["admin", "nobody", "admin"] {
+    for name in ["admin", "nobody", "admin", "admin"] {
         let refused = log_in(name, "wrong password").await;
         assert_eq!((refused.status, &refused.json()["error"]["code"]), (401, &json!("bad_credentials")));
     }
@@ -133,6 +133,119 @@ async fn passwords_cannot_be_guessed_for_long() {
     assert_eq!(limited.status, 429);
     let wait: u64 = limited.header("retry-after").and_then(|s| s.parse().ok()).expect("seconds to wait");
     assert!((1..=300).contains(&wait));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_account_opens_no_door_to_guesses() {
+    let server = Server::start_with(&[("DASHBOARD__LOGIN_ATTEMPTS", "2")]).await;
+    set_up(&server).await;
+    let status = async |name: &str, password: &str| {
+        http(&server, "POST", "/api/v1/login", &[], &json!({ "name": name, "password": password }))
+            .await
+            .status
+    };
+    for _ in 0..2 {
+        assert_eq!(status("root", "wrong password").await, 401);
+        assert_eq!(status("admin", "correct horse battery").await, 200);
+    }
+    assert_eq!(status("root", "wrong password").await, 429);
+    // Wrong set-up tokens lock nobody out of the login.
+    for _ in 0..5 {
+        let form = json!({ "token": "guess", "name": "x", "password": "correct horse battery" });
+        assert_eq!(http(&server, "POST", "/api/v1/setup", &[], &form).await.status, 403);
+    }
+    assert_eq!(status("admin", "correct horse battery").await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxys_own_password_does_not_hide_a_login() {
+    let server = Server::start().await;
+    let (cookie, _) = set_up(&server).await;
+    let headers = [("Cookie", &*cookie), ("Authorization", "Basic eDp5")];
+    assert_eq!(http(&server, "GET", "/api/v1/devices", &headers, &Value::Null).await.status, 200);
+    let lower = format!("bearer {}", server.token());
+    let headers = [("Authorization", &*lower)];
+    assert_eq!(http(&server, "GET", "/api/v1/devices", &headers, &Value::Null).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_over_tls_has_a_cookie_of_its_own() {
+    let server = Server::start().await;
+    set_up(&server).await;
+    let form = json!({ "name": "admin", "password": "correct horse battery" }).to_string();
+    let stream = tls::connect(&server.dashboard).await.expect("TLS");
+    let answer = over(stream, &text("POST", "/api/v1/login", &[], &form)).await;
+    let cookie = answer.header("set-cookie").expect("a cookie");
+    assert!(cookie.starts_with("__host-ocw_login=") && cookie.contains("secure"), "{cookie}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_line_for_a_device_names_a_host_that_can_be_one() {
+    let server = Server::start().await;
+    let add = async |host: &str, name: &str| {
+        let stream = TcpStream::connect(&server.dashboard).await.expect("the dashboard answers");
+        let bearer = format!("Bearer {}", server.token());
+        let request = text(
+            "POST",
+            "/api/v1/devices",
+            &[("Authorization", &bearer)],
+            &json!({ "name": name }).to_string(),
+        );
+        over(stream, &request.replace("Host: test:1", &format!("Host: {host}"))).await.json()
+    };
+    let port = server.broker.rsplit(':').next().expect("a port").to_owned();
+    assert_eq!(add("watch.example.net:38888", "a").await["server"], format!("watch.example.net:{port}"));
+    for (host, name) in [("$(reboot)", "b"), ("localhost:38888", "c"), ("a;b", "d")] {
+        assert_eq!(add(host, name).await["server"], server.broker.as_str(), "{host}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn this_machine_cannot_be_cut_off_from_its_own_page() {
+    let server = Server::start_with(&[("LOCAL_AGENT__ENABLED", "true")]).await;
+    let id = server.get("/devices")[0]["id"].as_str().expect("this machine").to_owned();
+    server.wait_online(&id, true).await;
+    for (method, path) in
+        [("POST", format!("/devices/{id}/rotate-key")), ("DELETE", format!("/devices/{id}"))]
+    {
+        let (status, body) = server.request(method, &path, None);
+        assert_eq!((status, &body["error"]["code"]), (409, &json!("local_device")), "{method}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_removed_by_the_command_line_is_forgotten_by_subscribers() {
+    use e2e::mqtt::{Client, Options};
+    let server = Server::start().await;
+    let device = server.add_device("gone").await;
+    let agent = server.start_agent(&device);
+    server.wait_online(&device.id, true).await;
+    let mut reader = Client::connect(&server.broker, &Options::new("r", &server.reader())).await;
+    reader.subscribe("openclaw/+/presence", 1).await.expect("a SUBACK");
+    assert!(!reader.message().await.expect("retained").payload.is_empty());
+    drop(agent);
+    server.command(&["device", "remove", &device.id]);
+    while !reader.message().await.expect("the end of it").payload.is_empty() {}
+    let mut later = Client::connect(&server.broker, &Options::new("l", &server.reader())).await;
+    later.subscribe("openclaw/#", 1).await.expect("a SUBACK");
+    let left = later.receive_within(Duration::from_millis(500)).await;
+    assert!(left.is_err(), "something is still retained: {left:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_error_of_the_api_has_the_same_shape() {
+    let server = Server::start().await;
+    for (method, path, status) in [
+        ("PUT", "/api/v1/devices", 405),
+        ("GET", "/api/v1/nothing", 404),
+        ("GET", "/api/v2/devices", 404),
+        ("GET", "/api", 404),
+        ("GET", "/api/v1/devices", 401),
+    ] {
+        let answer = http(&server, method, path, &[], &Value::Null).await;
+        assert_eq!(answer.status, status, "{method} {path}");
+        assert!(answer.json()["error"]["code"].is_string(), "{method} {path}: {}", answer.body);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

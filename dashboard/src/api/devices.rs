@@ -2,7 +2,7 @@ use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use protocol::{ApiKey, DeviceId, DeviceTopic, Publication, Topic};
+use protocol::{ApiKey, DeviceId};
 use store::DeviceKind;
 
 use crate::App;
@@ -34,7 +34,8 @@ pub(super) async fn show(
     }))
 }
 
-/// The host that the browser used to reach us, without its port.
+/// The host that the browser used to reach us, without its port; `None` for what cannot be a host, and for this
+/// machine's own names, which mean something else on a device.
 fn host_of(headers: &HeaderMap) -> Option<String> {
     let host = headers.get(header::HOST)?.to_str().ok()?;
     let end = if host.starts_with('[') {
@@ -42,7 +43,27 @@ fn host_of(headers: &HeaderMap) -> Option<String> {
     } else {
         host.find(':').unwrap_or(host.len())
     };
-    host.get(..end).filter(|h| !h.is_empty()).map(ToOwned::to_owned)
+    let host = host.get(..end)?;
+    let literal = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
+    let loopback =
+        host.eq_ignore_ascii_case("localhost") || literal.as_ref().is_ok_and(std::net::IpAddr::is_loopback);
+    let name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let valid = literal.is_ok() || (!host.is_empty() && host.chars().all(name));
+    (valid && !loopback).then(|| host.to_owned())
+}
+
+/// The device that the server runs on is kept by the server while it is watched.
+fn refuse_local(app: &App, id: DeviceId, instead: &str) -> Result<(), ApiError> {
+    let watched =
+        |d: &store::Device| d.kind == DeviceKind::Local && d.presence.as_ref().is_some_and(|p| p.online);
+    match app.store.device(id).filter(watched) {
+        Some(_) => Err(ApiError::new(
+            StatusCode::CONFLICT,
+            "local_device",
+            format!("This is the machine that the server runs on. {instead}"),
+        )),
+        None => Ok(()),
+    }
 }
 
 fn added(app: &App, headers: &HeaderMap, id: DeviceId, key: &ApiKey) -> Result<AddedDeviceView, ApiError> {
@@ -79,12 +100,8 @@ pub(super) async fn remove(
     Path(id): Path<String>,
 ) -> Result<StatusCode, ApiError> {
     let id = device_id(&id)?;
+    refuse_local(&app, id, "Set `[local_agent] enabled = false` and restart the server, then remove it.")?;
     app.store.remove_device(id).await??;
-    for what in DeviceTopic::ALL {
-        // Third parties forget it too.
-        let topic = Topic { device: id, what }.name(&app.root);
-        (app.publish)(&Publication { topic, payload: bytes::Bytes::new(), retain: true });
-    }
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -95,6 +112,7 @@ pub(super) async fn rotate_key(
     Path(id): Path<String>,
 ) -> Result<Json<AddedDeviceView>, ApiError> {
     let id = device_id(&id)?;
+    refuse_local(&app, id, "Its key is the server's own.")?;
     let key = app.store.rotate_key(id).await??;
     Ok(Json(added(&app, &headers, id, &key)?))
 }
@@ -113,6 +131,10 @@ mod tests {
         assert_eq!(host("watch.example.net:38888").as_deref(), Some("watch.example.net"));
         assert_eq!(host("192.0.2.1").as_deref(), Some("192.0.2.1"));
         assert_eq!(host("[2001:db8::1]:38888").as_deref(), Some("[2001:db8::1]"));
-        assert_eq!(host("["), None);
+        for none in
+            ["[", "", "localhost:38888", "127.0.0.1", "[::1]:1", "$(id)", "a b", "x;y", "a\"b", "`id`"]
+        {
+            assert_eq!(host(none), None, "{none}");
+        }
     }
 }

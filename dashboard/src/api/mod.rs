@@ -6,8 +6,7 @@ mod samples;
 mod session;
 
 use axum::Router;
-use axum::http::StatusCode;
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 
 use crate::error::ApiError;
 use crate::{App, live, page};
@@ -25,9 +24,12 @@ pub(crate) fn routes(app: App) -> Router {
         .route("/devices/{id}", get(devices::show).patch(devices::change).delete(devices::remove))
         .route("/devices/{id}/rotate-key", post(devices::rotate_key))
         .route("/devices/{id}/samples", get(samples::show))
-        .fallback(|| async { ApiError::new(StatusCode::NOT_FOUND, "not_found", "There is no such path.") });
+        .fallback(async || ApiError::no_such_path())
+        .method_not_allowed_fallback(async || ApiError::wrong_method());
     Router::new()
         .nest("/api/v1", v1)
+        .route("/api", any(async || ApiError::no_such_path()))
+        .route("/api/{*rest}", any(async || ApiError::no_such_path()))
         .route("/live", get(live::open))
         .route("/healthz", get(health::healthz))
         .route("/metrics", get(health::metrics))

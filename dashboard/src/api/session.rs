@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum_extra::extract::cookie::CookieJar;
 use protocol::KeyHash;
 
-use crate::auth::{self, Peer, Proof, Viewer, authenticate, check_credentials};
+use crate::auth::{self, Peer, Proof, Tried, Viewer, authenticate, check_credentials};
 use crate::error::ApiError;
 use crate::views::{LoginForm, SessionView, SetupForm, UserView, rfc3339};
 use crate::{App, lock};
@@ -48,9 +48,6 @@ pub(super) async fn set_up(
     form: Result<Json<SetupForm>, JsonRejection>,
 ) -> Result<(CookieJar, Json<SessionView>), ApiError> {
     let Json(form) = form?;
-    app.attempts
-        .count(peer.address, app.config.login_attempts, Instant::now())
-        .map_err(ApiError::too_many)?;
     let refused = || {
         ApiError::new(
             StatusCode::FORBIDDEN,
@@ -58,6 +55,11 @@ pub(super) async fn set_up(
             "This link is not valid any more. Restart the server for a new one, or run `openclaw-watch user add`.",
         )
     };
+    if lock(&app.setup).is_none() {
+        return Err(refused());
+    }
+    let tried = Tried::set_up(peer);
+    app.attempts.count(&tried, app.config.login_attempts, Instant::now()).map_err(ApiError::too_many)?;
     let shown = KeyHash::of(form.token.as_bytes());
     if !lock(&app.setup).is_some_and(|token| token.matches(&shown)) {
         return Err(refused());
@@ -69,10 +71,13 @@ pub(super) async fn set_up(
         return Err(refused());
     }
     *lock(&app.setup) = None;
-    app.attempts.forget(peer.address);
+    app.attempts.forget(&tried);
     tracing::info!(person = %name, "first admin was set up");
     signed_in(&app, peer, jar, &name).await
 }
+
+/// How many names an address may use up its attempts under.
+const MANY_NAMES: u32 = 10;
 
 pub(super) async fn log_in(
     State(app): State<App>,
@@ -81,10 +86,13 @@ pub(super) async fn log_in(
     form: Result<Json<LoginForm>, JsonRejection>,
 ) -> Result<(CookieJar, Json<SessionView>), ApiError> {
     let Json(form) = form?;
-    app.attempts
-        .count(peer.address, app.config.login_attempts, Instant::now())
-        .map_err(ApiError::too_many)?;
     let name = form.name.trim().to_owned();
+    let limit = app.config.login_attempts;
+    // One password under many names is guessing too; a right one does not pay for that.
+    let any = limit.saturating_mul(MANY_NAMES);
+    app.attempts.count(&Tried::any_log_in(peer), any, Instant::now()).map_err(ApiError::too_many)?;
+    let tried = Tried::log_in(peer, &name);
+    app.attempts.count(&tried, limit, Instant::now()).map_err(ApiError::too_many)?;
     if !auth::verify(&app, &name, form.password).await? {
         tracing::warn!(peer.address = %peer.address, "login refused");
         return Err(ApiError::new(
@@ -93,7 +101,7 @@ pub(super) async fn log_in(
             "The name or the password is wrong.",
         ));
     }
-    app.attempts.forget(peer.address);
+    app.attempts.forget(&tried);
     signed_in(&app, peer, jar, &name).await
 }
 

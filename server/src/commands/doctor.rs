@@ -52,16 +52,16 @@ pub(super) async fn run(config: &Config, json: bool) -> anyhow::Result<()> {
         }
         Err(error) => add("database", false, format!("{error:#}")),
     }
-    match Certificate::open(&config.tls, &config.data_dir) {
-        Ok(certificate) => add(
-            "certificate",
-            true,
-            match certificate.pin() {
-                Some(pin) => format!("made here, devices pin {pin}"),
-                None => "configured".to_owned(),
-            },
-        ),
-        Err(error) => add("certificate", false, format!("{error:#}")),
+    if Certificate::exists(&config.tls, &config.data_dir) {
+        match Certificate::open(&config.tls, &config.data_dir) {
+            Ok(certificate) => {
+                let pin = certificate.pin().map(|pin| format!("made here, devices pin {pin}"));
+                add("certificate", true, pin.unwrap_or_else(|| "configured".to_owned()));
+            }
+            Err(error) => add("certificate", false, format!("{error:#}")),
+        }
+    } else {
+        add("certificate", true, "none yet: the server makes one at its first start".to_owned());
     }
 
     let list: Vec<_> =

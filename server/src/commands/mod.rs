@@ -60,7 +60,11 @@ async fn backup(file: &std::path::Path, config: &Config, json: bool) -> anyhow::
     store.backup(file).await?;
     let bytes = std::fs::metadata(file).with_context(|| format!("cannot read {}", file.display()))?.len();
     print(json, &serde_json::json!({ "file": file, "bytes": bytes }), || {
-        format!("wrote {} ({bytes} bytes)", file.display())
+        format!(
+            "wrote {} ({bytes} bytes)\nThe certificate is not in it: keep {} too, devices pin it.",
+            file.display(),
+            config.data_dir.join("tls").display()
+        )
     });
     store.close().await;
     Ok(())
