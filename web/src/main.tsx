@@ -2,16 +2,17 @@
 
 import './styles/tokens.css';
 import './styles/ui.css';
-import { effect, untracked } from '@preact/signals';
+import { computed, effect, untracked } from '@preact/signals';
 import { render } from 'preact';
 import { ApiError, whenSignedOut } from './api/client';
 import { startClock } from './state/clock';
+import { closeDialog } from './state/dialogs';
 import { fleet } from './state/fleet';
 import { connectFleet, snapshots } from './state/live';
 import { followPrefs } from './state/prefs';
 import { followLinks, go, place, route } from './state/router';
-import { ended, loadSession, session } from './state/session';
-import { followWaiting } from './state/waiting';
+import { ended, followLogins, loadSession, session } from './state/session';
+import { followWaiting, forgetWaiting } from './state/waiting';
 import { followScreen } from './parts/screen';
 import { App, bootError } from './views/app';
 import { followTitle } from './views/title';
@@ -24,6 +25,7 @@ followLinks();
 startClock();
 followTitle();
 followWaiting();
+followLogins();
 
 function toLogin(): void {
   const known = session.peek();
@@ -38,17 +40,23 @@ function toLogin(): void {
 }
 whenSignedOut(toLogin);
 
-// The live connection exists exactly while somebody is logged in.
-let disconnect: (() => void) | null = null;
+const who = computed(() => {
+  const user = session.value?.user;
+  return user ? `${user.role} ${user.name}` : null;
+});
+
+// The live connection exists exactly while somebody is logged in. Whoever is next, even without a login page in between,
+// finds nothing of it: they may see other devices, and no keys.
 effect(() => {
-  const user = session.value?.user ?? null;
-  if (user && !disconnect) disconnect = untracked(() => connectFleet(toLogin));
-  else if (!user && disconnect) {
-    untracked(disconnect);
-    disconnect = null;
-    // Whoever logs in next may see other devices.
-    untracked(() => fleet.clear());
-  } else if (user) ended.value = false;
+  if (who.value === null) return;
+  ended.value = false;
+  const disconnect = untracked(() => connectFleet(toLogin));
+  return () => {
+    disconnect();
+    fleet.clear();
+    forgetWaiting();
+    closeDialog();
+  };
 });
 
 // Where one may be: without an account only the set-up, without a login only the login.

@@ -56,6 +56,55 @@ test('the set-up link makes the account and its token leaves the address', () =>
     { path: '/setup#demo-token', mock: { setup: true } },
   ));
 
+test('the set-up link also works in a tab that shows the set-up, and as text in the token field', () =>
+  visit(
+    async (page, mock) => {
+      await page.waitForSelector(`${byId('setup-token')}:focus`);
+      await page.evaluate(() => { location.hash = '#old-token'; });
+      await page.waitForSelector(`${byId('setup-name')}:focus`);
+      assert.equal(await page.locator(byId('setup-token')).count(), 0);
+      assert.equal(new URL(page.url()).hash, '');
+      await page.fill(byId('setup-name'), 'lin');
+      await page.fill(byId('setup-password'), 'correct horse battery');
+      await page.fill(byId('setup-password2'), 'correct horse battery');
+      await page.click(byId('setup-submit'));
+      await page.fill(byId('setup-token'), ` ${mock.url}/setup#demo-token `);
+      await page.click(byId('setup-submit'));
+      await page.waitForSelector(byId('device-row'));
+    },
+    { path: '/setup', mock: { setup: true }, allow: REFUSED },
+  ));
+
+test('a page without a login takes the one that another tab made', () =>
+  visit(
+    async (page, mock) => {
+      await page.waitForSelector(byId('device-row'));
+      mock.endLogins();
+      await page.waitForSelector('text=Your login has ended');
+      await page.waitForSelector(`${byId('login-name')}:focus`);
+      mock.state.user = { name: 'admin', role: 'admin' };
+      await page.evaluate(() => window.dispatchEvent(new Event('focus')));
+      await page.waitForSelector(byId('device-row'));
+      assert.equal(new URL(page.url()).search, '?q=hk');
+    },
+    { path: '/?q=hk', allow: REFUSED },
+  ));
+
+test('who could not be logged out is told so', () =>
+  visit(
+    async (page, mock) => {
+      await page.route('**/api/v1/logout', (route) => route.abort());
+      await page.click(byId('logout'));
+      await page.waitForSelector('text=the login is still valid');
+      assert.equal(new URL(page.url()).pathname, '/settings');
+      await page.unroute('**/api/v1/logout');
+      mock.state.user = null;
+      await page.click(byId('logout'));
+      await page.waitForSelector(byId('login-name'));
+    },
+    { path: '/settings', allow: REFUSED },
+  ));
+
 test('a login returns to where one was going, and a login that ends comes back too', () =>
   visit(
     async (page, mock) => {
@@ -160,6 +209,50 @@ test('a closed dialog keeps waiting, can be opened again, and tells when the dev
     { mock: { arriveAfterMs: 2500 } },
   ));
 
+test('a login that ends takes the keys it made with it', () =>
+  visit(
+    async (page) => {
+      await page.waitForSelector(byId('device-row'));
+      await page.click(byId('add-device-open'));
+      await page.fill(byId('add-device-name'), 'pi-kitchen');
+      await page.click(byId('add-device-submit'));
+      const key = await page.textContent(byId('add-device-key'));
+      await page.keyboard.press('Escape');
+      await page.waitForSelector('text=Waiting for pi-kitchen');
+      for (const name of ['viewer', 'admin']) {
+        await page.click('nav a[href="/settings"]');
+        await page.click(byId('logout'));
+        await page.waitForSelector(byId('login-name'));
+        await page.fill(byId('login-name'), name);
+        await page.fill(byId('login-password'), 'correct horse battery');
+        await page.click(byId('login-submit'));
+        await page.waitForSelector(byId('device-row'));
+        assert.ok(!(await page.content()).includes(key));
+        assert.equal(await page.locator('text=Waiting for').count(), 0);
+        assert.equal(await page.locator('dialog').count(), 0);
+      }
+    },
+    { mock: { arriveAfterMs: null }, allow: REFUSED },
+  ));
+
+test('a phone reaches a device that is waited for, until it is removed elsewhere', () =>
+  visit(
+    async (page, mock) => {
+      await page.waitForSelector(byId('device-row'));
+      await page.click(byId('add-device-open'));
+      await page.fill(byId('add-device-name'), `pi-${'kitchen'.repeat(8)}`);
+      await page.click(byId('add-device-submit'));
+      await page.click('text=Close and keep waiting');
+      await page.click('text=Waiting for pi-kitchen');
+      await page.waitForSelector(byId('add-device-key'));
+      await page.keyboard.press('Escape');
+      assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true);
+      mock.remove(named(mock, `pi-${'kitchen'.repeat(8)}`).id);
+      await page.waitForSelector('text=Waiting for', { state: 'detached' });
+    },
+    { mock: { arriveAfterMs: null }, size: { width: 390, height: 844 } },
+  ));
+
 test('rename, tags and remove', () =>
   visit(async (page, mock) => {
     const device = named(mock, 'pi-garage');
@@ -182,6 +275,19 @@ test('rename, tags and remove', () =>
     await page.click('text=Remove for good');
     await page.waitForSelector(row(device.id), { state: 'detached' });
     assert.equal(named(mock, 'pi-shed'), undefined);
+  }));
+
+test('the key of this machine cannot be rotated', () =>
+  visit(async (page, mock) => {
+    for (const [kind, count] of [['local', 0], ['agent', 1]]) {
+      const device = mock.state.devices.find((each) => each.kind === kind);
+      await page.goto(`${mock.url}/?q=${device.name}`);
+      await page.click(`${row(device.id)} ${byId('row-menu')}`);
+      assert.equal(await page.locator('[role=menuitem]:has-text("Rotate key")').count(), count);
+      await page.goto(`${mock.url}/devices/${device.id}`);
+      await page.click(byId('device-menu'));
+      assert.equal(await page.locator('[role=menuitem]:has-text("Rotate key")').count(), count);
+    }
   }));
 
 test('the keyboard alone is enough', () =>

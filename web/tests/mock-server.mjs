@@ -179,6 +179,10 @@ export async function startMock({ port = 0, size = 40, login = false, setup = fa
     for (const socket of sockets) socket.send(text);
   };
   const changed = (...devices) => send({ type: 'devices', devices });
+  const remove = (id) => {
+    state.devices = state.devices.filter((device) => device.id !== id);
+    send({ type: 'removed', ids: [id] });
+  };
 
   function move(device, r) {
     const latest = device.latest;
@@ -266,8 +270,8 @@ export async function startMock({ port = 0, size = 40, login = false, setup = fa
       const form = await body(request);
       state.attempts += 1;
       if (state.attempts > 4) return fail(response, 429, 'too_many_attempts', 'too many attempts', undefined, { 'Retry-After': '90' });
-      if (form.name !== 'admin' || form.password !== 'correct horse battery') return fail(response, 401, 'bad_credentials', 'name or password is wrong');
-      state.user = { name: 'admin', role: 'admin' };
+      if (!['admin', 'viewer'].includes(form.name) || form.password !== 'correct horse battery') return fail(response, 401, 'bad_credentials', 'name or password is wrong');
+      state.user = { name: form.name, role: form.name };
       return json(response, 200, session());
     }
     if (!state.user) return fail(response, 401, 'login_required', 'log in first');
@@ -292,6 +296,7 @@ export async function startMock({ port = 0, size = 40, login = false, setup = fa
     if (!device) return fail(response, 404, 'not_found', 'there is no such device');
     if (match[2] === '/samples') return json(response, 200, samples(device, Date.parse(url.searchParams.get('from')), Date.parse(url.searchParams.get('to')), Number(url.searchParams.get('points'))));
     if (match[2] === '/rotate-key') {
+      if (device.kind === 'local') return fail(response, 409, 'local_device', 'this machine reports without a key');
       if (arriveAfterMs !== null) comeOnline(device, arriveAfterMs);
       return json(response, 200, added(device));
     }
@@ -302,8 +307,7 @@ export async function startMock({ port = 0, size = 40, login = false, setup = fa
       return json(response, 200, device);
     }
     if (method === 'DELETE') {
-      state.devices = state.devices.filter((other) => other !== device);
-      send({ type: 'removed', ids: [device.id] });
+      remove(device.id);
       return json(response, 204);
     }
     return fail(response, 405, 'method', 'not that way');
@@ -349,6 +353,7 @@ export async function startMock({ port = 0, size = 40, login = false, setup = fa
       changed(device);
     },
     changed,
+    remove,
     move: (device) => { move(device, r); changed(device); },
     /** Ends every live connection and refuses new ones, like a server that is gone. */
     cut(refuse = true) {

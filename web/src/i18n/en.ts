@@ -233,6 +233,7 @@ export const en = {
     signedIn: (name: string) => `Logged in as ${name}`,
     role: { admin: 'administrator', viewer: 'viewer' },
     logout: 'Log out',
+    stillIn: (why: string) => `You are not logged out: the login is still valid. ${why}`,
     about: 'About',
     version: 'Version',
     timeZone: 'Time zone',

@@ -234,6 +234,7 @@ export const zhCN: Messages = {
     signedIn: (name: string) => `已登录：${name}`,
     role: { admin: '管理员', viewer: '只读' },
     logout: '退出登录',
+    stillIn: (why: string) => `尚未退出，登录仍然有效。${why}`,
     about: '关于',
     version: '版本',
     timeZone: '时区',

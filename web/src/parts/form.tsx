@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact';
-import { useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { ApiError } from '../api/client';
 import { span } from '../format/time';
 import { words } from '../i18n';
@@ -46,9 +46,14 @@ interface InputProps extends FieldProps {
 }
 
 export function TextField({ id, label, hint, error, value, set, password, autofocus, autocomplete, maxLength, placeholder, testid }: InputProps) {
+  const input = useRef<HTMLInputElement>(null);
+  useEffect(() => {
+    if (autofocus) input.current?.focus();
+  }, [autofocus]);
   return (
     <Field id={id} label={label} hint={hint} error={error}>
       <input
+        ref={input}
         {...(password ? { type: 'password' as const } : { type: 'text' as const })}
         id={id}
         class="in"

@@ -35,7 +35,8 @@ export function connectFleet(loginEnded: () => void): () => void {
   // Where the live connection cannot be made at all (a proxy in between), the page still shows what REST says.
   const fallback = async (): Promise<void> => {
     const devices = await getDevices();
-    if (liveState.peek().phase === 'live') return;
+    // Live meanwhile, or the login that asked has ended.
+    if (['live', 'stopped'].includes(liveState.peek().phase)) return;
     fleet.apply({ type: 'snapshot', rev: 0, server_time: '', devices });
     flush();
   };

@@ -25,4 +25,17 @@ export async function loadSession(): Promise<SessionView> {
   return view;
 }
 
+/** Looks again when one comes back to a page without a login: another tab may have made one. */
+export function followLogins(): () => void {
+  const look = async (): Promise<void> => {
+    if (session.peek()?.user !== null) return;
+    const view = await getSession();
+    // "Nobody" may be older than a login that is being made here.
+    if (view.user) takeSession(view);
+  };
+  const heard = (): void => void look().catch(() => {});
+  window.addEventListener('focus', heard);
+  return () => window.removeEventListener('focus', heard);
+}
+
 export const isAdmin = (): boolean => session.value?.user?.role === 'admin';

@@ -44,7 +44,6 @@ function Form() {
           const madeAt = serverNow();
           const added = await addDevice({ name: name.trim(), tags: joinTags(tags, splitTags(draft)) });
           waitFor({ added, madeAt, rotated: false });
-          dialog.value = { kind: 'add', waitingFor: added.id };
         })
       }
       footer={

@@ -174,7 +174,7 @@ function Header({ device, detail }: { device: DeviceView; detail: DeviceDetailVi
             <Icon name="more" />
           </button>
         ) : null}
-        {menu ? <Menu label={t.overview.menu(device.name)} anchor={menu} items={deviceMenu(t, device.id, false)} close={() => setMenu(null)} /> : null}
+        {menu ? <Menu label={t.overview.menu(device.name)} anchor={menu} items={deviceMenu(t, device, false)} close={() => setMenu(null)} /> : null}
       </div>
       <p class="say">
         <span class={`w ${state === 'online' ? 'ok' : 'off'}`}>

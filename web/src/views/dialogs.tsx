@@ -9,6 +9,7 @@ import { serverNow } from '../state/clock';
 import { closeDialog, dialog } from '../state/dialogs';
 import { fleet } from '../state/fleet';
 import { go, route } from '../state/router';
+import { isAdmin } from '../state/session';
 import { waitFor } from '../state/waiting';
 import { AddDevice } from './add-device';
 import { KeysHelp } from './keys-help';
@@ -17,6 +18,7 @@ export function Dialogs() {
   const open = dialog.value;
   if (!open) return null;
   if (open.kind === 'keys') return <KeysHelp />;
+  if (!isAdmin()) return null;
   if (open.kind === 'add') return <AddDevice key={open.waitingFor ?? 'new'} waitingFor={open.waitingFor} />;
   const device = fleet.get(open.id)?.view.value;
   if (!device) return null;
@@ -145,7 +147,6 @@ function Rotate({ device }: { device: DeviceView }) {
           const madeAt = serverNow();
           const added = await rotateKey(device.id);
           waitFor({ added, madeAt, rotated: true });
-          dialog.value = { kind: 'add', waitingFor: device.id };
         })
       }
       footer={<Buttons go={t.edit.rotateGo} busy={work.busy} />}

@@ -98,9 +98,12 @@ function takeToken(): string {
   return token;
 }
 
+/** The whole link may be pasted where the token is asked for. */
+const tokenIn = (text: string): string => text.slice(text.indexOf('#') + 1).trim();
+
 export function Setup() {
   const t = words.value;
-  const [linked] = useState(takeToken);
+  const [linked, setLinked] = useState(takeToken);
   const [token, setToken] = useState(linked);
   const [name, setName] = useState('');
   const [password, setPassword] = useState('');
@@ -108,6 +111,19 @@ export function Setup() {
   const [tried, setTried] = useState(false);
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<unknown>(null);
+
+  // A link that is opened where this page is open already changes only what stands behind the #.
+  useEffect(() => {
+    const heard = (): void => {
+      const fresh = takeToken();
+      if (fresh === '') return;
+      setLinked(fresh);
+      setToken(fresh);
+      setProblem(null);
+    };
+    window.addEventListener('hashchange', heard);
+    return () => window.removeEventListener('hashchange', heard);
+  }, []);
 
   const known = session.value;
   if (known && !known.setup_needed && !busy) {
@@ -127,7 +143,7 @@ export function Setup() {
   const expired = problem instanceof ApiError && problem.code === 'setup_token_invalid';
   // Only said once it is of use: after the first try, and not while the second password is still being typed.
   const wrong = {
-    token: token.trim() === '' ? t.setup.needToken : undefined,
+    token: tokenIn(token) === '' ? t.setup.needToken : undefined,
     name: name.trim() === '' ? t.setup.needName : undefined,
     password: [...password].length < PASSWORD_MIN ? t.setup.short : undefined,
     password2: again !== password ? t.setup.differ : undefined,
@@ -140,7 +156,7 @@ export function Setup() {
     if (Object.values(wrong).some(Boolean)) return;
     setBusy(true);
     try {
-      takeSession(await setUp({ token: token.trim(), name: name.trim(), password }));
+      takeSession(await setUp({ token: tokenIn(token), name: name.trim(), password }));
       go('/', 'replace');
     } catch (error) {
       setProblem(error);
@@ -173,9 +189,9 @@ export function Setup() {
           <p class="hint">{t.setup.text}</p>
         )}
         {linked === '' || expired ? (
-          <TextField id="setup-token" label={t.setup.token} value={token} set={setToken} hint={t.setup.tokenHint} error={shown.token} autocomplete="off" testid="setup-token" />
+          <TextField id="setup-token" label={t.setup.token} value={token} set={setToken} hint={t.setup.tokenHint} error={shown.token} autofocus autocomplete="off" testid="setup-token" />
         ) : null}
-        <TextField id="setup-name" label={t.setup.name} value={name} set={setName} error={fieldText(problem, 'name') ?? shown.name} autocomplete="username" testid="setup-name" />
+        <TextField id="setup-name" label={t.setup.name} value={name} set={setName} error={fieldText(problem, 'name') ?? shown.name} autofocus={linked !== ''} autocomplete="username" testid="setup-name" />
         <TextField id="setup-password" password label={t.setup.password} value={password} set={setPassword} hint={t.setup.passwordHint} error={fieldText(problem, 'password') ?? shown.password} autocomplete="new-password" testid="setup-password" />
         <TextField id="setup-password2" password label={t.setup.password2} value={again} set={setAgain} error={shown.password2} autocomplete="new-password" testid="setup-password2" />
         <button class="btn pri tall" type="submit" disabled={busy} aria-busy={busy} data-testid="setup-submit">

@@ -47,6 +47,8 @@ function openMenu(id: string, anchor: HTMLElement): void {
 }
 
 function OpenMenu() {
+  // A list that comes back, perhaps for another login, has no menu open.
+  useEffect(() => () => { menuOf.value = null; }, []);
   const open = menuOf.value;
   const device = open ? fleet.get(open.id)?.view.value : undefined;
   if (!open || !device) return null;
@@ -55,7 +57,7 @@ function OpenMenu() {
       key={open.id}
       label={words.value.overview.menu(device.name)}
       anchor={open.anchor}
-      items={deviceMenu(words.value, open.id, true)}
+      items={deviceMenu(words.value, device, true)}
       close={() => {
         menuOf.value = null;
       }}

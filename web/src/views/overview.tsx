@@ -27,6 +27,7 @@ export function Overview() {
     <>
       <h1 class="vh">{title}</h1>
       <Strip />
+      {narrow.value ? <div class="waiters"><Waiters /></div> : null}
       <Tools />
       <List />
     </>
@@ -111,7 +112,7 @@ function Tools() {
         </select>
       ) : null}
       <span class="grow hide-s" />
-      <Waiters />
+      {narrow.value ? null : <Waiters />}
       <span class="seg hide-s" role="group" aria-label={t.grouping}>
         <button type="button" aria-pressed={!groupByTag.value} onClick={() => setQuery({ group: null })}>
           {t.noGroups}
@@ -136,10 +137,11 @@ const PHONE_SORTS = [
 /** Devices that were given a key and are still expected, after the dialog was closed. */
 function Waiters() {
   const open = dialog.value;
+  if (!isAdmin()) return null;
   return (
     <>
       {waiting.value.filter((wait) => !(open?.kind === 'add' && open.waitingFor === wait.added.id)).map((wait) => (
-        <button key={wait.added.id} type="button" class="btn sm hide-s" onClick={() => { dialog.value = { kind: 'add', waitingFor: wait.added.id }; }}>
+        <button key={wait.added.id} type="button" class="btn sm" onClick={() => { dialog.value = { kind: 'add', waitingFor: wait.added.id }; }}>
           <Glyph shape="never" />
           {words.value.overview.waitingFor(wait.added.name)} <span class="num dim">{stopwatch(tick.value - wait.madeAt)}</span>
         </button>

@@ -1,9 +1,10 @@
-import { useEffect } from 'preact/hooks';
-import { logOut } from '../api/client';
+import { useEffect, useState } from 'preact/hooks';
+import { ApiError, logOut } from '../api/client';
 import { words } from '../i18n';
 import type { Lang } from '../i18n/messages';
 import { en } from '../i18n/en';
 import { zhCN } from '../i18n/zh-CN';
+import { explain, Problem } from '../parts/form';
 import { prefs, setPrefs, type Theme } from '../state/prefs';
 import { go } from '../state/router';
 import { ended, session } from '../state/session';
@@ -21,17 +22,23 @@ export function Settings() {
     viewTitle.value = t.settings.title;
   }, [t]);
   const user = session.value?.user;
+  const [problem, setProblem] = useState<unknown>(null);
 
   async function leave(): Promise<void> {
+    setProblem(null);
     try {
       await logOut();
-    } finally {
-      // Whatever the server said, this page forgets who was here.
-      const now = session.peek();
-      ended.value = false;
-      if (now) session.value = { ...now, user: null, csrf: null };
-      go('/login', 'replace');
+    } catch (error) {
+      // Only the server can end a login: without its word this browser still has one.
+      if (!(error instanceof ApiError && error.status === 401)) {
+        setProblem(error);
+        return;
+      }
     }
+    const now = session.peek();
+    ended.value = false;
+    if (now) session.value = { ...now, user: null, csrf: null };
+    go('/login', 'replace');
   }
 
   return (
@@ -78,6 +85,7 @@ export function Settings() {
               {t.settings.logout}
             </button>
           </div>
+          {problem ? <Problem text={t.settings.stillIn(explain(problem))} /> : null}
         </section>
       ) : null}
       <section class="panel">
