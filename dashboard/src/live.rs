@@ -24,10 +24,11 @@ const MERGE: Duration = Duration::from_millis(25);
 const ALIVE_EVERY: Duration = Duration::from_secs(10);
 /// A browser that does not read for this long is let go; it comes back for a snapshot.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
-/// Bytes that wait for a browser, beyond the frame that is being written.
-const MAX_UNSENT: usize = 256 * 1024;
+/// Pings of a browser between two of our `alive`. Each is answered, and the answers of one that does not read pile up.
+const MAX_PINGS: u32 = 20;
 const LOGIN_ENDED: u16 = 4401;
 const GOING_AWAY: u16 = 1001;
+const AGAINST_POLICY: u16 = 1008;
 
 /// One frame. `rev` grows by one with each frame but `alive`.
 #[derive(Debug, Serialize)]
@@ -81,7 +82,7 @@ pub(crate) async fn open(
     if !same_origin(&headers) {
         return Err(ApiError::new(StatusCode::FORBIDDEN, "origin", "Open the page from this server."));
     }
-    let upgrade = upgrade.max_message_size(4096).max_frame_size(4096).max_write_buffer_size(MAX_UNSENT);
+    let upgrade = upgrade.max_message_size(4096).max_frame_size(4096);
     let viewer = authenticate(&headers, &app).await?;
     Ok(upgrade.on_upgrade(move |socket| async move {
         match viewer {
@@ -132,6 +133,7 @@ async fn serve(app: App, viewer: Viewer, socket: WebSocket) {
     let mut alive = interval(ALIVE_EVERY);
     alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
     alive.reset();
+    let mut pings = 0;
     if sender.snapshot(&app).await.is_err() {
         return;
     }
@@ -141,7 +143,13 @@ async fn serve(app: App, viewer: Viewer, socket: WebSocket) {
             change = feed.recv() => change,
             message = sender.socket.recv() => match message {
                 // Pings are answered by the library; a page has nothing else to say.
-                Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {
+                    pings += 1;
+                    if pings > MAX_PINGS {
+                        return sender.close(AGAINST_POLICY, "too many pings").await;
+                    }
+                    continue;
+                }
                 _ => return,
             },
             _ = logouts.changed() => {
@@ -151,6 +159,7 @@ async fn serve(app: App, viewer: Viewer, socket: WebSocket) {
                 continue;
             }
             _ = alive.tick() => {
+                pings = 0;
                 // A login also ends by time, and by the command line.
                 if !still_good(&viewer.proof, &app).await {
                     return sender.close(LOGIN_ENDED, "the login has ended").await;

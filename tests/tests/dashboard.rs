@@ -233,6 +233,43 @@ async fn a_device_removed_by_the_command_line_is_forgotten_by_subscribers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_large_fleet_fits_into_the_first_frame() {
+    let server = Server::start().await;
+    let devices = e2e::mqtt::add_devices(&server, 1_500);
+    let (mut live, snapshot) = Live::open(&server).await;
+    assert_eq!(snapshot["devices"].as_array().expect("devices").len(), devices.len());
+    assert!(snapshot.to_string().len() > 300_000, "large enough to mean something");
+    let (status, _) =
+        server.request("PATCH", &format!("/devices/{}", devices[0].id), Some(&json!({ "name": "renamed" })));
+    assert_eq!(status, 200);
+    live.device(&devices[0].id, |d| d["name"] == "renamed").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_socket_that_only_pings_is_closed() {
+    use futures_util::{SinkExt as _, StreamExt as _};
+    use tokio_tungstenite::tungstenite::Message;
+    use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+    let server = Server::start().await;
+    let stream = TcpStream::connect(&server.dashboard).await.expect("the dashboard answers");
+    let mut request = format!("ws://{}/live", server.dashboard).into_client_request().expect("an address");
+    let bearer = format!("Bearer {}", server.token()).parse().expect("a header");
+    request.headers_mut().insert("authorization", bearer);
+    let (mut socket, _) = tokio_tungstenite::client_async(request, stream).await.expect("the socket opens");
+    for _ in 0..30 {
+        // It may be closed by the time the last ones are sent.
+        drop(socket.send(Message::Ping(vec![0; 100].into())).await);
+    }
+    let mut code = None;
+    while let Some(Ok(message)) = socket.next().await {
+        if let Message::Close(frame) = message {
+            code = frame.map(|f| u16::from(f.code));
+        }
+    }
+    assert_eq!(code, Some(1008));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_error_of_the_api_has_the_same_shape() {
     let server = Server::start().await;
     for (method, path, status) in [
