@@ -96,11 +96,12 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     info!(signal = why, "stopping: connections first, then what is still to be recorded");
     data_dir::forget_addresses(&config.data_dir);
     let finish = async {
+        stop.soft.cancel();
+        close(&clients).await;
+        // After the gate: that the server stops is no outage of the machine it runs on, so its agent says no farewell.
         if let Some(local) = local {
             local.stop().await;
         }
-        stop.soft.cancel();
-        close(&clients).await;
         // Nobody can add to the inbox now.
         drain.cancel();
         close(&recording).await;

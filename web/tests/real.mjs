@@ -161,6 +161,7 @@ test('from first set-up to a device that goes offline', { timeout: 120_000 }, as
   // Chinese, dark, phone.
   await page.setViewportSize({ width: 390, height: 844 });
   await page.evaluate(() => window.scrollTo(0, 0));
+  await page.waitForTimeout(500);
   await picture('device-390');
   const phone = await browser.newContext({ viewport: { width: 390, height: 844 }, locale: 'zh-CN', colorScheme: 'dark', storageState: await context.storageState() });
   const small = await phone.newPage();
@@ -178,6 +179,8 @@ test('from first set-up to a device that goes offline', { timeout: 120_000 }, as
   server.kill('SIGTERM');
   assert.equal(await server.gone, 0, server.text);
   await page.waitForSelector('[data-live=reconnecting]');
+  // A stop of the server is nobody's outage, this machine's included.
+  assert.equal(await page.locator(`${byId('device-row')}[data-state="offline"]`).count(), 0);
   await picture('reconnecting');
   start('openclaw-watch', ['--data-dir', data], {
     OPENCLAW_WATCH__DASHBOARD__LISTEN: new URL(link).host,
