@@ -197,6 +197,10 @@ export function Charts({ id, onStep }: { id: string; onStep: (ms: number) => voi
         words.value;
         narrow.value;
         fresh = true;
+        // Another look waits for no turn: until it is drawn the lanes do not lie where their names are.
+        clearTimeout(planned);
+        planned = undefined;
+        drawnAt = 0;
         plan();
       }),
     ];
