@@ -20,6 +20,7 @@ mod backoff;
 mod collect;
 mod config;
 mod link;
+mod openclaw;
 mod runtime;
 pub mod spool;
 mod state;

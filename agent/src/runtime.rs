@@ -121,7 +121,7 @@ pub async fn preview(interval: Duration, clock: &Clock) -> Preview {
             1,
             now,
             interval,
-            AgentHealth { spooled: Some(0), dropped: Some(0) },
+            AgentHealth { spooled: Some(0), dropped: Some(0), ..AgentHealth::default() },
         ),
     }
 }
@@ -280,7 +280,11 @@ impl Agent {
         let at = self.clock.now();
         let mut buffer = self.buffer();
         let spool = &mut buffer.spool;
-        let health = AgentHealth { spooled: u64::try_from(spool.len()).ok(), dropped: Some(spool.dropped()) };
+        let health = AgentHealth {
+            spooled: u64::try_from(spool.len()).ok(),
+            dropped: Some(spool.dropped()),
+            ..AgentHealth::default()
+        };
         let seq = spool.push(DeviceTopic::Report, |id, seq| {
             sample.into_report(id, seq, at, self.config.interval, health).encode()
         });

@@ -4,28 +4,43 @@
 //! randomness from the operating system) and is right by construction afterwards. The wire format is described
 //! in `docs/PROTOCOL.md`; the golden files in `tests/golden` hold it still.
 
+mod audit;
 mod delivery;
+mod event;
 mod filter;
 mod id;
 mod identity;
 mod key;
 pub mod limits;
+mod log;
+mod openclaw;
+mod packed;
 mod presence;
 mod report;
 mod time;
 mod topic;
+mod usage;
 
+pub use audit::{Audit, Finding, FindingSeverity, GatewayAudit, Listener};
 pub use delivery::{Ack, Acknowledge, Delivery, Message, Outcome, Publication, Qos};
+pub use event::{Activity, Event, EventKind, Events};
 pub use filter::{InvalidFilter, InvalidTopicName, TopicFilter, TopicName};
 pub use id::{BootId, DeviceId, InvalidId, KeyId, SpoolId};
 pub use identity::{Identity, KeyKind};
 pub use key::{ApiKey, InvalidKey, KeyHash, new_secret};
+pub use log::{Log, LogLevel, LogRecord};
+pub use openclaw::{
+    ClawChannel, Cron, CronJob, Gateway, GatewayExit, GatewayOutcome, GatewayState, OpenClaw, Tasks,
+    Workspace,
+};
+pub use packed::{pack, unpack};
 pub use presence::{Host, OfflineReason, Presence, PresenceState};
 pub use report::{
     AgentHealth, Battery, Cpu, Disk, Interface, Memory, Network, Process, Report, Temperature, Volume,
 };
 pub use time::{Clock, Timestamp};
 pub use topic::{DeviceTopic, InvalidTopicRoot, Topic, TopicRoot};
+pub use usage::{QUARTER_MILLIS, Usage, UsageRow, UsageTrigger};
 
 use serde::de::DeserializeOwned;
 
@@ -35,6 +50,9 @@ pub enum PayloadError {
     /// Longer than [`limits::MAX_PAYLOAD_BYTES`].
     #[error("the payload has {0} bytes, more than the limit of {max}", max = limits::MAX_PAYLOAD_BYTES)]
     TooLong(usize),
+    /// A packed payload that cannot be unpacked.
+    #[error("the packed payload cannot be unpacked")]
+    Packed,
     /// Not JSON, or not JSON of this shape.
     #[error("the payload is not what its topic promises")]
     Shape(#[source] serde_json::Error),

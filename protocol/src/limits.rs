@@ -22,3 +22,13 @@ pub const MAX_NAME_CHARS: usize = 64;
 pub const MAX_TAGS: usize = 16;
 /// The longest tag, in characters.
 pub const MAX_TAG_CHARS: usize = 32;
+/// The most gateways in a report.
+pub const MAX_GATEWAYS: usize = 32;
+/// The longest message, reason or explanation in a payload, in bytes.
+pub const MAX_MESSAGE_BYTES: usize = 8 * 1024;
+/// The most rows in one usage payload.
+pub const MAX_USAGE_ROWS: usize = 400;
+/// The most records in one log payload.
+pub const MAX_LOG_RECORDS: usize = 100;
+/// The most events in one event payload.
+pub const MAX_EVENTS: usize = 200;

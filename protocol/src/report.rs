@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{BootId, Payload, PayloadError, SpoolId, Timestamp, limits};
+use crate::{BootId, OpenClaw, Payload, PayloadError, SpoolId, Timestamp, limits};
 
 /// One sample of everything measured. Whatever could not be read is absent, never zero.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -49,6 +49,9 @@ pub struct Report {
     /// The five processes that use the most memory.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub top_memory: Vec<Process>,
+    /// OpenClaw on this device; absent while the agent has not looked yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub openclaw: Option<OpenClaw>,
     /// How the agent itself is doing.
     #[serde(default)]
     pub agent: AgentHealth,
@@ -191,6 +194,12 @@ pub struct AgentHealth {
     /// Reports that the spool had to drop since it was created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dropped: Option<u64>,
+    /// Why the spool is kept in memory only, and would be lost with the agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spool_problem: Option<String>,
+    /// Share of OpenClaw's history that has been counted, in percent; absent once it all is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backfill_pct: Option<u8>,
 }
 
 impl Payload for Report {
@@ -238,13 +247,14 @@ impl Payload for Report {
             .chain(self.network.interfaces.iter().map(|i| Some(&i.name)))
             .chain(self.temperatures.iter().map(|t| Some(&t.label)))
             .chain(self.top_cpu.iter().chain(&self.top_memory).map(|p| Some(&p.name)))
-            .chain(self.battery.iter().map(|b| Some(&b.state)));
+            .chain(self.battery.iter().map(|b| Some(&b.state)))
+            .chain([self.agent.spool_problem.as_ref()]);
         if texts.flatten().any(|text| text.chars().count() > limits::MAX_TEXT_CHARS) {
             return Err(PayloadError::Range("a text"));
         }
         if self.boot_id.as_ref().is_some_and(|b| b.0.len() > 64) {
             return Err(PayloadError::Range("boot_id"));
         }
-        Ok(())
+        self.openclaw.as_ref().map_or(Ok(()), OpenClaw::check)
     }
 }

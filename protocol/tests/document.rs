@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use protocol::{DeviceTopic, Payload, Presence, Report, limits};
+use protocol::{Audit, DeviceTopic, Events, Log, Payload, Presence, Report, Usage, limits};
 use serde_json::Value;
 
 fn document() -> String {
@@ -41,6 +41,10 @@ fn the_examples_decode() {
         match mark.as_str() {
             "presence" => drop(known::<Presence>(&body)),
             "report" => drop(known::<Report>(&body)),
+            "usage" => drop(known::<Usage>(&body)),
+            "log" => drop(known::<Log>(&body)),
+            "event" => drop(known::<Events>(&body)),
+            "audit" => drop(known::<Audit>(&body)),
             other => assert_eq!(other, "", "an example of an unknown payload"),
         }
         seen.insert(mark);

@@ -9,7 +9,8 @@ use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 
 use protocol::{
-    AgentHealth, Cpu, Disk, Host, OfflineReason, Payload, Presence, PresenceState, Report, Timestamp, Volume,
+    AgentHealth, Audit, Cpu, Disk, Events, Host, Log, OfflineReason, Payload, Presence, PresenceState,
+    Report, Timestamp, Usage, UsageTrigger, Volume,
 };
 use serde_json::Value;
 
@@ -41,12 +42,17 @@ fn foreign<P: Payload + PartialEq + Debug>(name: &str, expected: &P) {
     assert_eq!(&read::<P>(name).0, expected, "{name}");
 }
 
-const EXACT: [&str; 5] = [
+const EXACT: [&str; 10] = [
     "presence-birth.json",
     "presence-will.json",
     "presence-farewell.json",
     "report-full.json",
     "report-historical.json",
+    "report-openclaw.json",
+    "usage-full.json",
+    "log-full.json",
+    "event-full.json",
+    "audit-full.json",
 ];
 const FOREIGN: [&str; 4] =
     ["presence-minimal.json", "presence-future.json", "report-minimal.json", "report-future.json"];
@@ -75,6 +81,14 @@ fn what_we_write_stays_as_it_is() {
     assert_eq!((full.seq, full.historical, full.network.interfaces.len()), (4711, false, 2));
     let historical: Report = exact("report-historical.json");
     assert!(historical.historical && historical.disk.total_bytes.is_none(), "absent is not zero");
+    let openclaw = exact::<Report>("report-openclaw.json").openclaw.unwrap();
+    assert_eq!((openclaw.gateways.len(), openclaw.gateways[1].rss_bytes), (2, None));
+    let usage: Usage = exact("usage-full.json");
+    assert_eq!((usage.rows[1].trigger, usage.rows[1].input), (UsageTrigger::Cron, 0));
+    let log: Log = exact("log-full.json");
+    assert_eq!((log.records[0].count, log.records[1].count), (3, 1));
+    assert_eq!(exact::<Events>("event-full.json").events.len(), 4);
+    assert_eq!(exact::<Audit>("audit-full.json").audits.len(), 2);
 }
 
 #[test]

@@ -109,7 +109,8 @@ prop_compose! {
         Report {
             v: 1, spool: SpoolId::generate(), seq, at: Timestamp(at), historical, interval_s, uptime_s, boot_id,
             cpu, memory, disk, network, temperatures, battery, top_cpu, top_memory,
-            agent: AgentHealth { spooled, dropped },
+            openclaw: None,
+            agent: AgentHealth { spooled, dropped, ..AgentHealth::default() },
         }
     }
 }

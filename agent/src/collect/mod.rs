@@ -78,6 +78,7 @@ impl Sample {
             battery: quick.battery,
             top_cpu: quick.top_cpu,
             top_memory: quick.top_memory,
+            openclaw: None,
             agent,
         }
     }

@@ -93,7 +93,8 @@ fn sample(n: u32) -> Report {
         battery: None,
         top_cpu: processes(1000),
         top_memory: processes(2000),
-        agent: protocol::AgentHealth { spooled: Some(0), dropped: Some(0) },
+        openclaw: None,
+        agent: protocol::AgentHealth { spooled: Some(0), dropped: Some(0), ..Default::default() },
     }
 }
 

@@ -1,0 +1,21 @@
+//! What OpenClaw does on this device, read from outside: its files, its databases, its ports.
+//!
+//! Nothing here writes into OpenClaw's folders, starts its command line (but for its security audit) or needs its token.
+//! Parsers are pure functions of text; `tests/fixtures` holds what OpenClaw really writes.
+
+pub(crate) mod sqlite;
+
+use std::path::PathBuf;
+
+/// One of OpenClaw's state folders on this host. Each has, or can have, a gateway of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Home {
+    /// What it is called on this device: see [`protocol::Gateway::name`].
+    pub(crate) name: String,
+    /// The state folder, such as `~/.openclaw`.
+    pub(crate) state_dir: PathBuf,
+    /// The configuration file, usually `openclaw.json` in it.
+    pub(crate) config_path: PathBuf,
+    /// The home directory of the user it belongs to.
+    pub(crate) user_home: PathBuf,
+}
