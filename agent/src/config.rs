@@ -11,6 +11,7 @@ use protocol::{ApiKey, InvalidKey, InvalidTopicRoot, TopicRoot};
 use serde::{Deserialize, Serialize};
 
 use crate::address::{InvalidAddress, ServerAddress};
+use crate::spool::SpoolLimits;
 use crate::tls::{InvalidPin, Pin};
 
 /// The configuration file with every key, its meaning and its default.
@@ -37,6 +38,16 @@ pub struct Config {
     pub interval: Duration,
     /// The first level(s) of all topics.
     pub topic_root: TopicRoot,
+    /// Whether payloads are packed, which only our own server understands.
+    pub pack: bool,
+    /// How much is kept while the server cannot be reached.
+    pub spool_limits: SpoolLimits,
+    /// Whether the gateway may be asked, with its token, what its files do not say.
+    pub openclaw_rpc: bool,
+    /// Whether the text of errors is sent, redacted; without it only what kind they are.
+    pub openclaw_log_text: bool,
+    /// Whether OpenClaw's security audit is run.
+    pub openclaw_audit: bool,
 }
 
 impl Config {
@@ -50,6 +61,11 @@ impl Config {
             openclaw_home: None,
             interval: DEFAULT_INTERVAL,
             topic_root: TopicRoot::default(),
+            pack: true,
+            spool_limits: SpoolLimits::default(),
+            openclaw_rpc: false,
+            openclaw_log_text: true,
+            openclaw_audit: true,
         }
     }
 }
@@ -98,6 +114,9 @@ pub enum ConfigError {
     /// Not a topic root.
     #[error("`{0}` cannot be the first level of topics")]
     TopicRoot(String, #[source] InvalidTopicRoot),
+    /// Too small, or too large.
+    #[error("`{0}` is {1}; write a number from {2} to {3}")]
+    Number(&'static str, u32, u32, u32),
     /// No idea where to keep state.
     #[error("no folder to keep state in: HOME is not set; give --state-dir DIR")]
     NoStateDir,
@@ -146,6 +165,18 @@ pub struct Settings {
     pub interval: Option<String>,
     /// The first level(s) of all topics.
     pub topic_root: Option<String>,
+    /// Whether payloads are packed.
+    pub pack: Option<bool>,
+    /// The most that is kept while the server cannot be reached, in MiB.
+    pub spool_mib: Option<u32>,
+    /// The longest that it is kept, in days.
+    pub spool_days: Option<u32>,
+    /// Whether the gateway may be asked with its token.
+    pub openclaw_rpc: Option<bool>,
+    /// Whether the text of errors is sent, redacted.
+    pub openclaw_log_text: Option<bool>,
+    /// Whether OpenClaw's security audit is run.
+    pub openclaw_audit: Option<bool>,
     /// How much is logged.
     pub log_level: Option<String>,
     /// How it is logged.
@@ -214,6 +245,12 @@ impl Settings {
             openclaw_home: self.openclaw_home.or(below.openclaw_home),
             interval: self.interval.or(below.interval),
             topic_root: self.topic_root.or(below.topic_root),
+            pack: self.pack.or(below.pack),
+            spool_mib: self.spool_mib.or(below.spool_mib),
+            spool_days: self.spool_days.or(below.spool_days),
+            openclaw_rpc: self.openclaw_rpc.or(below.openclaw_rpc),
+            openclaw_log_text: self.openclaw_log_text.or(below.openclaw_log_text),
+            openclaw_audit: self.openclaw_audit.or(below.openclaw_audit),
             log_level: self.log_level.or(below.log_level),
             log_format: self.log_format.or(below.log_format),
         }
@@ -228,12 +265,18 @@ impl Settings {
             None => default_state_dir(|name| std::env::var_os(name).map(PathBuf::from), is_root())
                 .ok_or(ConfigError::NoStateDir)?,
         };
+        let defaults = Config::new(server, key, state_dir);
         Ok(Config {
             pin: self.pin.as_deref().map(Pin::parse).transpose()?,
             interval: self.interval()?,
             topic_root: self.topic_root()?,
+            spool_limits: self.spool_limits()?,
+            pack: self.pack.unwrap_or(defaults.pack),
+            openclaw_rpc: self.openclaw_rpc.unwrap_or(defaults.openclaw_rpc),
+            openclaw_log_text: self.openclaw_log_text.unwrap_or(defaults.openclaw_log_text),
+            openclaw_audit: self.openclaw_audit.unwrap_or(defaults.openclaw_audit),
             openclaw_home: self.openclaw_home,
-            ..Config::new(server, key, state_dir)
+            ..defaults
         })
     }
 
@@ -252,6 +295,21 @@ impl Settings {
     /// Time between two reports.
     pub fn interval(&self) -> Result<Duration, ConfigError> {
         self.interval.as_deref().map_or(Ok(DEFAULT_INTERVAL), parse_interval)
+    }
+
+    /// How much is kept while the server cannot be reached.
+    pub fn spool_limits(&self) -> Result<SpoolLimits, ConfigError> {
+        let within = |name, value: Option<u32>, max| match value {
+            Some(value) if !(1..=max).contains(&value) => Err(ConfigError::Number(name, value, 1, max)),
+            value => Ok(value),
+        };
+        let defaults = SpoolLimits::default();
+        let mib = within("spool_mib", self.spool_mib, 4096)?;
+        Ok(SpoolLimits {
+            bytes: mib.map_or(defaults.bytes, |mib| u64::from(mib) * 1024 * 1024),
+            days: within("spool_days", self.spool_days, 365)?.unwrap_or(defaults.days),
+            ..defaults
+        })
     }
 
     /// The first level(s) of all topics.
@@ -346,6 +404,10 @@ mod tests {
         let defaults = complete().into_config().unwrap();
         assert_eq!(config.interval, defaults.interval);
         assert_eq!(config.topic_root, defaults.topic_root);
+        assert_eq!(config.spool_limits, defaults.spool_limits);
+        let switches =
+            |c: &Config| [c.pack, c.openclaw_rpc, c.openclaw_log_text, c.openclaw_audit];
+        assert_eq!(switches(&config), switches(&defaults));
         assert_eq!((&config.pin, &config.openclaw_home), (&None, &None));
         assert_eq!(documented.logging().unwrap(), Settings::default().logging().unwrap());
     }
@@ -362,7 +424,7 @@ mod tests {
         let table = toml::Table::try_from(toml(&all).unwrap()).unwrap();
         let unknown = toml("no_such_key = 1").unwrap_err().to_string();
         let fields: Vec<_> = unknown.split('`').skip(3).step_by(2).map(str::to_owned).collect();
-        assert_eq!(fields.len(), 10, "{unknown}");
+        assert_eq!(fields.len(), 16, "{unknown}");
         for field in fields {
             assert!(table.contains_key(&field), "`{field}` is not documented");
         }

@@ -17,11 +17,13 @@
 
 mod address;
 mod backoff;
+pub mod clock;
 mod collect;
 mod config;
 mod link;
 mod openclaw;
 mod runtime;
+mod outbox;
 pub mod spool;
 mod state;
 mod tls;

@@ -88,6 +88,8 @@ pub(crate) struct Link<T> {
     /// The driver stops reading from the network while this is full, which cannot be for long: whoever holds the
     /// link always waits in `confirmed`.
     events: mpsc::Receiver<Result<Event, ConnectionError>>,
+    /// How the connection ended, seen before anybody waited for it.
+    ended: Option<ConnectionError>,
     /// Ends with the link.
     _driver: JoinSet<()>,
     /// Handed to rumqttc, which has not yet written them.
@@ -128,6 +130,7 @@ impl<T> Link<T> {
             target,
             client,
             events,
+            ended: None,
             _driver: driver,
             submitted: VecDeque::new(),
             in_flight: VecDeque::new(),
@@ -139,9 +142,14 @@ impl<T> Link<T> {
         self.submitted.len() + self.in_flight.len()
     }
 
+    /// How many publishes would be taken now.
+    pub(crate) fn room(&self) -> usize {
+        WINDOW.saturating_sub(self.window())
+    }
+
     /// Whether a publish would be taken now.
     pub(crate) fn has_room(&self) -> bool {
-        self.window() < WINDOW
+        self.room() > 0
     }
 
     /// Publishes with QoS 1. The server's confirmation comes through [`Link::confirmed`] with `tag`.
@@ -168,6 +176,9 @@ impl<T> Link<T> {
     /// Waits until the server has confirmed a publish. Fails when the connection is gone, or when the server is silent
     /// for [`ACK_DEADLINE`]. May be dropped while waiting, without loss.
     pub(crate) async fn confirmed(&mut self) -> Result<T, LinkError> {
+        if let Some(error) = self.ended.take() {
+            return Err(failed(&self.target, cause(&error)));
+        }
         loop {
             let oldest =
                 self.in_flight.front().map(|f| f.since).or(self.submitted.front().map(|(_, since)| *since));
@@ -182,6 +193,21 @@ impl<T> Link<T> {
             };
             if let Some(tag) = self.note(event)? {
                 return Ok(tag);
+            }
+        }
+    }
+
+    /// A publish that the server has confirmed already. What ended the connection is left for [`Link::confirmed`].
+    pub(crate) fn confirmed_already(&mut self) -> Option<T> {
+        loop {
+            match self.events.try_recv() {
+                Ok(Ok(event)) => {
+                    if let Ok(Some(tag)) = self.note(Some(Ok(event))) {
+                        return Some(tag);
+                    }
+                }
+                Ok(Err(error)) => self.ended = Some(error),
+                Err(_) => return None,
             }
         }
     }

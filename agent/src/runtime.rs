@@ -1,11 +1,12 @@
 //! The agent at work: sampling goes on whatever the connection does, and the connection takes what is there.
 
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use protocol::{
-    AgentHealth, ApiKey, Clock, DeviceTopic, Payload, Presence, Report, SpoolId, Topic, TopicName,
+    AgentHealth, ApiKey, Clock, DeviceTopic, OpenClaw, Payload, Presence, Report, SpoolId, Topic, TopicName,
+    pack, unpack,
 };
 use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
@@ -14,10 +15,12 @@ use tracing::{debug, error, info, warn};
 
 use crate::address::Transport;
 use crate::backoff::{self, delay};
-use crate::collect::{Collectors, boot_id, facts};
+use crate::clock::{Clocks, Stamp};
+use crate::collect::{Collectors, Sample, boot_id, facts};
 use crate::config::Config;
 use crate::link::{Link, NotTaken, Target, Will};
-use crate::spool::{Spool, SpoolLimits};
+use crate::outbox::Outbox;
+use crate::spool::{Item, Spool};
 use crate::state::{AlreadyRunning, State};
 use crate::trouble::{Cause, LinkError, Stage, explain};
 
@@ -62,7 +65,8 @@ impl From<LinkError> for Error {
 /// key is logged, and tried again.
 pub async fn run(config: Config, clock: Clock, shutdown: CancellationToken) -> Result<(), Error> {
     let mut state = State::open(&config.state_dir)?;
-    let agent = Agent::new(&config, clock);
+    let spool = state.spool(config.spool_limits).await;
+    let agent = Agent::new(&config, clock, spool);
     info!(
         device.id = %agent.device(), server = %config.server, interval_s = config.interval.as_secs(),
         version = VERSION, "agent started"
@@ -71,6 +75,7 @@ pub async fn run(config: Config, clock: Clock, shutdown: CancellationToken) -> R
         () = agent.sample_for_ever() => {}
         () = agent.connect_for_ever(&mut state, &shutdown) => {}
     }
+    agent.outbox.with(Spool::close).await;
     info!("agent stopped");
     Ok(())
 }
@@ -78,21 +83,29 @@ pub async fn run(config: Config, clock: Clock, shutdown: CancellationToken) -> R
 /// Connects, sends a birth and one report, waits until the server has stored both, and says goodbye.
 pub async fn once(config: Config, clock: Clock) -> Result<(), Error> {
     let mut state = State::open(&config.state_dir)?;
-    let agent = Agent::new(&config, clock);
+    let spool = state.spool(config.spool_limits).await;
+    let agent = Agent::new(&config, clock, spool);
     let mut collectors = Collectors::new();
     let connect = agent.connect(&mut state);
     let sample = async {
         collectors.sample().await;
         sleep(WARM_UP).await;
-        agent.push(collectors.sample().await);
+        agent.push(collectors.sample().await).await;
     };
     let (connected, ()) = tokio::join!(connect, sample);
     let (mut link, epoch) = connected?;
     agent.send_birth(&mut link, epoch).await;
-    agent.send(&mut link, 0..u64::MAX, false);
-    while link.window() > 0 {
-        agent.confirm(link.confirmed().await?);
+    let present = agent.outbox.with(|spool| spool.next_seq()).await - 1;
+    agent.send(&mut link, present..u64::MAX, false).await;
+    loop {
+        agent.send(&mut link, 0..present, true).await;
+        if link.window() == 0 {
+            break;
+        }
+        let tag = link.confirmed().await?;
+        agent.confirm(&mut link, tag).await;
     }
+    agent.outbox.with(Spool::close).await;
     agent.say_goodbye(link, epoch).await;
     Ok(())
 }
@@ -116,13 +129,16 @@ pub async fn preview(interval: Duration, clock: &Clock) -> Preview {
     let epoch = u64::try_from(now.as_millis() / 1000).unwrap_or(0);
     Preview {
         birth: Presence::birth(epoch, now, VERSION, boot_id(), facts()),
-        report: sample.into_report(
-            SpoolId::generate(),
-            1,
-            now,
-            interval,
-            AgentHealth { spooled: Some(0), dropped: Some(0), ..AgentHealth::default() },
-        ),
+        report: Report {
+            spool: SpoolId::generate(),
+            seq: 1,
+            at: now,
+            ..sample.into_report(
+                interval,
+                None,
+                AgentHealth { spooled: Some(0), dropped: Some(0), ..AgentHealth::default() },
+            )
+        },
     }
 }
 
@@ -205,53 +221,40 @@ pub async fn check(config: &Config, clock: &Clock) -> Vec<Finding> {
 enum Tag {
     Birth,
     Farewell,
-    /// A sample of the spool, by its number.
-    Sample(u64),
+    /// A message of the spool, by its number.
+    Spooled(u64),
 }
 
-/// What the two halves share: one fills the spool, the other empties it.
+/// What the parts share: some fill the spool, one empties it.
 struct Agent {
     target: Result<Arc<Target>, LinkError>,
     config: Config,
     clock: Clock,
     presence: TopicName,
-    buffer: Mutex<Buffer>,
-    /// Told after each push.
-    pushed: Notify,
+    outbox: Outbox,
+    /// What OpenClaw was like at the last look.
+    openclaw: Mutex<Option<OpenClaw>>,
     /// Told when the present is wanted before it is due.
     wanted: Notify,
 }
 
-struct Buffer {
-    spool: Spool,
-    /// When the newest sample was taken.
-    newest: Option<Instant>,
-}
-
 impl Agent {
-    fn new(config: &Config, clock: Clock) -> Self {
+    fn new(config: &Config, clock: Clock, spool: Spool) -> Self {
         let device = config.key.subject();
+        let clocks = Clocks::new(clock.clone(), boot_id().as_ref().map(|id| id.0.as_str()));
         Self {
             target: target(config, &clock),
             presence: Topic { device, what: DeviceTopic::Presence }.name(&config.topic_root),
             config: config.clone(),
             clock,
-            buffer: Mutex::new(Buffer {
-                spool: Spool::new(SpoolId::generate(), SpoolLimits::default()),
-                newest: None,
-            }),
-            pushed: Notify::new(),
+            outbox: Outbox::new(spool, clocks),
+            openclaw: Mutex::new(None),
             wanted: Notify::new(),
         }
     }
 
     fn device(&self) -> protocol::DeviceId {
         self.config.key.subject()
-    }
-
-    fn buffer(&self) -> MutexGuard<'_, Buffer> {
-        // The spool is whole after every call of its methods.
-        self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes a sample at every interval, and when one is wanted.
@@ -265,37 +268,28 @@ impl Agent {
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
-                () = self.wanted.notified() => {
-                    if self.has_present() {
-                        continue;
-                    }
-                    ticks.reset();
-                }
+                () = self.wanted.notified() => ticks.reset(),
             }
-            self.push(collectors.sample().await);
+            self.push(collectors.sample().await).await;
         }
     }
 
-    fn push(&self, sample: crate::collect::Sample) {
-        let at = self.clock.now();
-        let mut buffer = self.buffer();
-        let spool = &mut buffer.spool;
-        let health = AgentHealth {
-            spooled: u64::try_from(spool.len()).ok(),
-            dropped: Some(spool.dropped()),
-            ..AgentHealth::default()
-        };
-        let seq = spool.push(DeviceTopic::Report, |id, seq| {
-            sample.into_report(id, seq, at, self.config.interval, health).encode()
-        });
-        buffer.newest = Some(Instant::now());
-        drop(buffer);
+    async fn push(&self, sample: Sample) {
+        let interval = self.config.interval;
+        let health = self.outbox.health().await;
+        let openclaw = self.openclaw.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let report = sample.into_report(interval, openclaw, health);
+        let seq = self
+            .outbox
+            .push(DeviceTopic::Report, move |spool, seq, stamp| {
+                Report { spool, seq, at: stamp.wall, ..report.clone() }.encode()
+            })
+            .await;
         debug!(report.seq = seq, "report taken");
-        self.pushed.notify_one();
     }
 
     fn has_present(&self) -> bool {
-        self.buffer().newest.is_some_and(|newest| newest.elapsed() < FRESH)
+        self.outbox.newest_report().is_some_and(|newest| newest.elapsed() < FRESH)
     }
 
     /// Connects, serves the connection until it is lost, and so on until `shutdown`.
@@ -322,7 +316,7 @@ impl Agent {
                 }
                 Err(error) => error,
             };
-            self.buffer().spool.rewind();
+            self.outbox.with(Spool::rewind).await;
             failures = failures.saturating_add(1);
             let pause = delay(lost.cause.pace(), failures, backoff::random());
             let sentence = explain(&lost);
@@ -364,60 +358,78 @@ impl Agent {
         shutdown: &CancellationToken,
     ) -> Result<(), LinkError> {
         self.send_birth(&mut link, epoch).await;
-        // The present first: the newest sample if it is fresh, or else one taken now. All before it is backlog, and
+        // The present first: the newest report if it is fresh, or else one taken now. All before it is backlog, and
         // waits until the present has left (or had been confirmed on the connection before).
-        let (present, mut present_sent) = {
-            let Buffer { spool, newest } = &*self.buffer();
-            let next = spool.next_seq();
-            if newest.is_some_and(|newest| newest.elapsed() < FRESH) {
-                (next - 1, !spool.has_unsent(next - 1..next))
-            } else {
-                (next, false)
-            }
-        };
-        self.wanted.notify_one();
+        let fresh = self.has_present();
+        let (present, mut present_sent) = self
+            .outbox
+            .with(move |spool| {
+                let next = spool.next_seq();
+                if fresh { (next - 1, !spool.has_unsent(next - 1..next)) } else { (next, false) }
+            })
+            .await;
+        if !fresh {
+            self.wanted.notify_one();
+        }
         let mut pace = interval(BACKLOG_PAUSE);
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut backlog = true;
         loop {
-            present_sent |= self.send(&mut link, present..u64::MAX, false);
-            let backlog = present_sent && self.buffer().spool.has_unsent(0..present);
+            present_sent |= self.send(&mut link, present..u64::MAX, false).await;
             tokio::select! {
                 () = shutdown.cancelled() => break,
-                () = self.pushed.notified() => {}
-                _ = pace.tick(), if backlog => {
-                    self.send(&mut link, 0..present, true);
+                () = self.outbox.pushed.notified() => {}
+                _ = pace.tick(), if present_sent && backlog => {
+                    self.send(&mut link, 0..present, true).await;
+                    // Whatever belongs to the past is in the spool already: once it is all sent, it stays so.
+                    backlog = self.outbox.with(move |spool| spool.has_unsent(0..present)).await;
                 }
-                confirmed = link.confirmed() => self.confirm(confirmed?),
+                confirmed = link.confirmed() => self.confirm(&mut link, confirmed?).await,
             }
         }
         self.say_goodbye(link, epoch).await;
         Ok(())
     }
 
-    /// Sends samples of the spool whose numbers are in `range`; the backlog of an outage a batch at a time. Says
+    /// Sends messages of the spool whose numbers are in `range`; the backlog of an outage a batch at a time. Says
     /// whether there were any.
-    fn send(&self, link: &mut Link<Tag>, range: Range<u64>, backlog: bool) -> bool {
-        let batch = if backlog { BACKLOG_BATCH } else { usize::MAX };
-        let window = if backlog { BACKLOG_WINDOW } else { usize::MAX };
-        let mut sent = 0;
-        while sent < batch && link.has_room() && link.window() < window {
-            let Some(item) = self.buffer().spool.next_unsent(range.clone()) else {
-                break;
-            };
+    async fn send(&self, link: &mut Link<Tag>, range: Range<u64>, backlog: bool) -> bool {
+        let room = link.room();
+        let batch = if backlog {
+            BACKLOG_BATCH.min(BACKLOG_WINDOW.saturating_sub(link.window())).min(room)
+        } else {
+            room
+        };
+        if batch == 0 {
+            return false;
+        }
+        let items: Vec<Item> = self
+            .outbox
+            .with(move |spool| {
+                std::iter::from_fn(|| spool.next_unsent(range.clone())).take(batch).collect()
+            })
+            .await;
+        let sent = !items.is_empty();
+        let now = self.outbox.stamp();
+        for item in items {
+            let seq = item.seq;
             let topic = Topic { device: self.device(), what: item.what }.name(&self.config.topic_root);
-            let payload = if backlog { historical(item.payload) } else { item.payload };
-            let retain = item.what == DeviceTopic::Report && !backlog;
-            match link.publish(&topic, retain, payload, Tag::Sample(item.seq)) {
-                Ok(()) => sent += 1,
+            let live = match item.what {
+                DeviceTopic::Report => !backlog,
+                DeviceTopic::Audit => true,
+                _ => false,
+            };
+            let payload = dated(item, &now, backlog, self.config.pack);
+            match link.publish(&topic, live, payload, Tag::Spooled(seq)) {
+                // The connection is gone; `confirmed` says so next, and the message is sent on the next one.
+                Ok(()) | Err(NotTaken::Later) => {}
                 Err(NotTaken::TooLong) => {
-                    warn!(report.seq = item.seq, "a report is longer than the protocol allows; dropping it");
-                    self.buffer().spool.give_up(item.seq);
+                    warn!(report.seq = seq, "a message is longer than the protocol allows; dropping it");
+                    self.outbox.with(move |spool| spool.give_up(seq)).await;
                 }
-                // The connection is gone; `confirmed` says so next, and the sample is sent on the next one.
-                Err(NotTaken::Later) => break,
             }
         }
-        sent > 0
+        sent
     }
 
     async fn send_birth(&self, link: &mut Link<Tag>, epoch: u64) {
@@ -428,10 +440,20 @@ impl Agent {
         link.publish(&self.presence, true, birth.encode(), Tag::Birth).ok();
     }
 
-    fn confirm(&self, tag: Tag) {
-        if let Tag::Sample(seq) = tag {
-            self.buffer().spool.acknowledge(seq);
-            debug!(report.seq = seq, "report stored");
+    /// Frees what the server has stored, and everything else that it has confirmed meanwhile.
+    async fn confirm(&self, link: &mut Link<Tag>, first: Tag) {
+        let mut seqs = Vec::new();
+        let mut next = Some(first);
+        while let Some(tag) = next {
+            if let Tag::Spooled(seq) = tag {
+                seqs.push(seq);
+            }
+            // A lost connection is met by the next wait.
+            next = link.confirmed_already();
+        }
+        if !seqs.is_empty() {
+            debug!(count = seqs.len(), "stored by the server");
+            self.outbox.with(move |spool| seqs.into_iter().for_each(|seq| spool.acknowledge(seq))).await;
         }
     }
 
@@ -440,13 +462,15 @@ impl Agent {
         let farewell = Presence::farewell(epoch, self.clock.now()).encode();
         let told = timeout(FAREWELL_DEADLINE, async {
             while !link.has_room() {
-                self.confirm(link.confirmed().await?);
+                let tag = link.confirmed().await?;
+                self.confirm(&mut link, tag).await;
             }
             link.publish(&self.presence, true, farewell, Tag::Farewell).ok();
             loop {
                 match link.confirmed().await? {
                     Tag::Farewell => return Ok::<_, LinkError>(()),
-                    other => self.confirm(other),
+                    Tag::Birth => {}
+                    Tag::Spooled(seq) => self.outbox.with(move |spool| spool.acknowledge(seq)).await,
                 }
             }
         });
@@ -465,12 +489,27 @@ fn target(config: &Config, clock: &Clock) -> Result<Arc<Target>, LinkError> {
     Target::new(config.server.clone(), key, client_id, config.pin, clock.clone()).map(Arc::new)
 }
 
-/// The payload of a sample that comes after the fact, marked as such.
-fn historical(payload: Vec<u8>) -> Vec<u8> {
-    match serde_json::from_slice::<Report>(&payload) {
-        Ok(report) => Report { historical: true, ..report }.encode(),
-        Err(_) => payload,
+/// A message's payload as it leaves now: a report of the past says that it is late, and is dated by the clock of now.
+fn dated(item: Item, now: &Stamp, historical: bool, packed: bool) -> Vec<u8> {
+    let at = item.stamp.seen_from(now);
+    let redated = at != item.stamp.wall;
+    let changes = item.what == DeviceTopic::Report && (historical || redated);
+    if packed && !changes {
+        return item.payload;
     }
+    // What we packed ourselves can be unpacked; if the disk has changed it, the server will say what it thinks of it.
+    let plain = match unpack(&item.payload) {
+        Ok(plain) => plain.into_owned(),
+        Err(_) => return item.payload,
+    };
+    let plain = match Report::decode(&plain) {
+        Ok(report) if changes => {
+            let at = if redated { at } else { report.at };
+            Report { historical, at, ..report }.encode()
+        }
+        _ => plain,
+    };
+    if packed { pack(plain) } else { plain }
 }
 
 fn millis(duration: Duration) -> u64 {
@@ -494,16 +533,25 @@ mod tests {
     }
 
     #[test]
-    fn a_late_report_says_that_it_is_late() {
-        let report = crate::collect::Sample::default().into_report(
-            SpoolId::generate(),
-            7,
-            Timestamp(5),
+    fn a_late_report_says_that_it_is_late_and_moves_with_the_clock() {
+        let at = |wall, uptime_ms| Stamp { wall: Timestamp(wall), uptime_ms, boot: 7 };
+        let report = Report { at: Timestamp(5_000), ..Sample::default().into_report(
             Duration::from_secs(30),
+            None,
             AgentHealth::default(),
-        );
-        let late = Report::decode(&historical(report.encode())).unwrap();
-        assert_eq!(late, Report { historical: true, ..report });
-        assert_eq!(historical(b"{}".to_vec()), b"{}", "what is no report stays as it is");
+        ) };
+        let item = |payload| Item { seq: 7, what: DeviceTopic::Report, stamp: at(5_000, 1_000), payload };
+        let check = |now, historical, expected: &Report| {
+            for packed in [true, false] {
+                let sent = dated(item(pack(report.encode())), &now, historical, packed);
+                assert_eq!(sent.first() == Some(&b'{'), !packed);
+                assert_eq!(&Report::decode(&unpack(&sent).unwrap()).unwrap(), expected);
+            }
+        };
+        check(at(6_000, 2_000), false, &report);
+        check(at(6_000, 2_000), true, &Report { historical: true, ..report.clone() });
+        let day = 86_400_000;
+        check(at(6_000 + day, 2_000), true, &Report { historical: true, at: Timestamp(5_000 + day), ..report.clone() });
+        assert_eq!(dated(item(b"{}".to_vec()), &at(6_000, 2_000), true, false), b"{}", "what is no report stays");
     }
 }

@@ -8,8 +8,11 @@ use protocol::Timestamp;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
+use crate::spool::{Spool, SpoolLimits};
+
 const STATE_FILE: &str = "state.json";
 const LOCK_FILE: &str = "agent.lock";
+const SPOOL_DIR: &str = "spool";
 
 /// Another agent uses the folder.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +64,15 @@ impl State {
             }
         };
         Ok(Self { dir: Some(dir.to_owned()), _lock: Some(lock), epoch })
+    }
+
+    /// The spool that is kept in the folder.
+    pub(crate) async fn spool(&self, limits: SpoolLimits) -> Spool {
+        let Some(dir) = self.dir.as_ref().map(|dir| dir.join(SPOOL_DIR)) else {
+            return Spool::in_memory(limits);
+        };
+        let opened = tokio::task::spawn_blocking(move || Spool::open(&dir, limits)).await;
+        opened.unwrap_or_else(|_| Spool::in_memory(limits))
     }
 
     /// The number of the connection about to be made, greater than any before.

@@ -17,7 +17,7 @@ mod temperature;
 use std::time::Duration;
 
 use protocol::{
-    AgentHealth, Battery, BootId, Cpu, Disk, Memory, Network, Process, Report, SpoolId, Temperature,
+    AgentHealth, Battery, BootId, Cpu, Disk, Memory, Network, OpenClaw, Process, Report, SpoolId, Temperature,
     Timestamp, limits,
 };
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -51,21 +51,19 @@ struct Quick {
 }
 
 impl Sample {
-    /// The payload of this sample.
+    /// The payload of this sample, before the spool numbers and dates it.
     pub(crate) fn into_report(
         self,
-        spool: SpoolId,
-        seq: u64,
-        at: Timestamp,
         interval: Duration,
+        openclaw: Option<OpenClaw>,
         agent: AgentHealth,
     ) -> Report {
         let Self { quick, disk, boot_id } = self;
         Report {
             v: 1,
-            spool,
-            seq,
-            at,
+            spool: SpoolId::generate(),
+            seq: 0,
+            at: Timestamp(0),
             historical: false,
             interval_s: u32::try_from(interval.as_secs()).ok(),
             uptime_s: quick.uptime_s,
@@ -78,7 +76,7 @@ impl Sample {
             battery: quick.battery,
             top_cpu: quick.top_cpu,
             top_memory: quick.top_memory,
-            openclaw: None,
+            openclaw,
             agent,
         }
     }
@@ -225,13 +223,7 @@ mod tests {
         );
         tokio::time::sleep(sysinfo::MINIMUM_CPU_UPDATE_INTERVAL + Duration::from_millis(20)).await;
         let second = collectors.sample().await;
-        let report = second.into_report(
-            SpoolId::generate(),
-            1,
-            Timestamp(0),
-            Duration::from_secs(30),
-            AgentHealth::default(),
-        );
+        let report = second.into_report(Duration::from_secs(30), None, AgentHealth::default());
         assert!(report.cpu.pct.is_some() && !report.cpu.cores.is_empty(), "{:?}", report.cpu);
         assert!(report.memory.total_bytes > report.memory.used_bytes && report.memory.used_bytes > Some(0));
         assert!(report.disk.total_bytes >= report.disk.used_bytes && report.disk.used_bytes > Some(0));
