@@ -405,8 +405,7 @@ mod tests {
         assert_eq!(config.interval, defaults.interval);
         assert_eq!(config.topic_root, defaults.topic_root);
         assert_eq!(config.spool_limits, defaults.spool_limits);
-        let switches =
-            |c: &Config| [c.pack, c.openclaw_rpc, c.openclaw_log_text, c.openclaw_audit];
+        let switches = |c: &Config| [c.pack, c.openclaw_rpc, c.openclaw_log_text, c.openclaw_audit];
         assert_eq!(switches(&config), switches(&defaults));
         assert_eq!((&config.pin, &config.openclaw_home), (&None, &None));
         assert_eq!(documented.logging().unwrap(), Settings::default().logging().unwrap());

@@ -56,8 +56,7 @@ impl Outbox {
         encode: impl Fn(SpoolId, u64, Stamp) -> Vec<u8> + Send + 'static,
     ) -> u64 {
         let stamp = self.stamp();
-        let seq =
-            self.with(move |spool| spool.push(what, stamp, |id, seq| encode(id, seq, stamp))).await;
+        let seq = self.with(move |spool| spool.push(what, stamp, |id, seq| encode(id, seq, stamp))).await;
         if what == DeviceTopic::Report {
             *lock(&self.newest_report) = Some(Instant::now());
         }

@@ -405,9 +405,7 @@ impl Agent {
         }
         let items: Vec<Item> = self
             .outbox
-            .with(move |spool| {
-                std::iter::from_fn(|| spool.next_unsent(range.clone())).take(batch).collect()
-            })
+            .with(move |spool| std::iter::from_fn(|| spool.next_unsent(range.clone())).take(batch).collect())
             .await;
         let sent = !items.is_empty();
         let now = self.outbox.stamp();
@@ -535,11 +533,10 @@ mod tests {
     #[test]
     fn a_late_report_says_that_it_is_late_and_moves_with_the_clock() {
         let at = |wall, uptime_ms| Stamp { wall: Timestamp(wall), uptime_ms, boot: 7 };
-        let report = Report { at: Timestamp(5_000), ..Sample::default().into_report(
-            Duration::from_secs(30),
-            None,
-            AgentHealth::default(),
-        ) };
+        let report = Report {
+            at: Timestamp(5_000),
+            ..Sample::default().into_report(Duration::from_secs(30), None, AgentHealth::default())
+        };
         let item = |payload| Item { seq: 7, what: DeviceTopic::Report, stamp: at(5_000, 1_000), payload };
         let check = |now, historical, expected: &Report| {
             for packed in [true, false] {
@@ -551,7 +548,15 @@ mod tests {
         check(at(6_000, 2_000), false, &report);
         check(at(6_000, 2_000), true, &Report { historical: true, ..report.clone() });
         let day = 86_400_000;
-        check(at(6_000 + day, 2_000), true, &Report { historical: true, at: Timestamp(5_000 + day), ..report.clone() });
-        assert_eq!(dated(item(b"{}".to_vec()), &at(6_000, 2_000), true, false), b"{}", "what is no report stays");
+        check(
+            at(6_000 + day, 2_000),
+            true,
+            &Report { historical: true, at: Timestamp(5_000 + day), ..report.clone() },
+        );
+        assert_eq!(
+            dated(item(b"{}".to_vec()), &at(6_000, 2_000), true, false),
+            b"{}",
+            "what is no report stays"
+        );
     }
 }

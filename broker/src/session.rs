@@ -1,5 +1,6 @@
 //! One client: from its CONNECT to the last byte, and beyond it when its session is kept.
 
+use std::borrow::Cow;
 use std::collections::{HashSet, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use protocol::{
     Delivery, DeviceTopic, Identity, KeyKind, Message, OfflineReason, Payload as _, Presence, Qos, Topic,
-    TopicFilter, limits,
+    TopicFilter, limits, unpack,
 };
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
@@ -341,6 +342,14 @@ async fn authenticate(hub: &Hub, connect: &Connect) -> Result<Identity, ConnectC
         return Err(ConnectCode::QuotaExceeded);
     }
     Ok(identity)
+}
+
+/// A device's payload as everybody else reads it. One that cannot be unpacked stays as it is, and the recorder refuses it.
+fn unpacked(payload: Bytes) -> Bytes {
+    match unpack(&payload) {
+        Ok(Cow::Owned(plain)) => plain.into(),
+        Ok(Cow::Borrowed(_)) | Err(_) => payload,
+    }
 }
 
 fn server_limits(hub: &Hub, asked_expiry: u32) -> ServerLimits {
@@ -684,7 +693,7 @@ impl Session {
             device: self.identity.device,
             key: self.identity.key,
             topic,
-            payload,
+            payload: if ours { unpacked(payload) } else { payload },
             retain,
             qos,
             properties,

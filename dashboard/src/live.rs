@@ -114,7 +114,10 @@ impl Sender {
 
     async fn snapshot(&mut self, app: &App) -> Result<(), Gone> {
         let rev = self.next_rev();
-        let devices = app.store.devices().into_iter().map(DeviceView::of).collect();
+        let devices = {
+            let now = app.store.clock().now();
+            app.store.devices().into_iter().map(|device| DeviceView::of(device, now)).collect()
+        };
         self.send(&Frame::Snapshot { rev, server_time: rfc3339(app.store.clock().now()), devices }).await
     }
 
@@ -222,8 +225,10 @@ impl Merged {
             let (rev, ids) = (sender.next_rev(), self.removed.iter().map(ToString::to_string).collect());
             sender.send(&Frame::Removed { rev, ids }).await?;
         }
-        let devices: Vec<DeviceView> =
-            app.store.some_devices(&self.changed).into_iter().map(DeviceView::of).collect();
+        let devices: Vec<DeviceView> = {
+            let now = app.store.clock().now();
+            app.store.some_devices(&self.changed).into_iter().map(|d| DeviceView::of(d, now)).collect()
+        };
         if devices.is_empty() {
             return Ok(());
         }

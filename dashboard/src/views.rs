@@ -3,7 +3,9 @@
 
 use protocol::{Host, Report, Timestamp};
 use serde::{Deserialize, Serialize};
-use store::Device;
+use store::{Counts, Device, DeviceUsage};
+
+const DAY_MS: i64 = 86_400_000;
 
 /// RFC 3339 in UTC with milliseconds.
 pub(crate) fn rfc3339(at: Timestamp) -> String {
@@ -70,9 +72,12 @@ pub(crate) struct DeviceView {
     pub(crate) agent_version: Option<String>,
     pub(crate) created_at: String,
     pub(crate) latest: Option<LatestView>,
-    /// Comes with the OpenClaw readers.
+    /// Absent while its agent has not looked.
     pub(crate) openclaw: Option<OpenClawView>,
-    /// Comes with the OpenClaw readers.
+    /// By how many seconds its clock is behind the server's (negative: ahead); absent when that is little.
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub(crate) clock_skew_s: Option<i64>,
+    /// Days of UTC; absent while nothing was ever counted.
     pub(crate) usage: Option<DeviceUsageView>,
 }
 
@@ -97,7 +102,14 @@ pub(crate) struct LatestView {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct OpenClawView {
-    pub(crate) state: String,
+    /// Of the gateway that is worst off.
+    #[cfg_attr(
+        test,
+        ts(
+            type = "\"not_installed\" | \"stopped\" | \"starting\" | \"running\" | \"degraded\" | \"hung\" | \"draining\" | \"unknown\""
+        )
+    )]
+    pub(crate) state: &'static str,
     pub(crate) version: Option<String>,
 }
 
@@ -125,10 +137,17 @@ pub(crate) struct UsageView {
     pub(crate) cost_usd: Option<f64>,
     #[cfg_attr(test, ts(type = "number"))]
     pub(crate) unpriced_tokens: u64,
+    #[cfg_attr(test, ts(type = "number"))]
+    pub(crate) turns: u64,
+    #[cfg_attr(test, ts(type = "number"))]
+    pub(crate) error_turns: u64,
+    /// Answers for which the provider reported no usage: spent, and not measured.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub(crate) unmetered_turns: u64,
 }
 
 impl DeviceView {
-    pub(crate) fn of(device: Device) -> Self {
+    pub(crate) fn of(device: Device, now: Timestamp) -> Self {
         let presence = device.presence;
         let online = presence.as_ref().is_some_and(|p| p.online);
         Self {
@@ -142,6 +161,12 @@ impl DeviceView {
             reason: presence.as_ref().and_then(|p| p.reason).map(protocol::OfflineReason::as_str),
             agent_version: presence.and_then(|p| p.agent_version),
             created_at: rfc3339(device.created_at),
+            openclaw: device.latest.as_ref().and_then(|l| l.openclaw.as_ref()).map(|openclaw| OpenClawView {
+                state: openclaw.state.as_str(),
+                version: openclaw.version.clone(),
+            }),
+            clock_skew_s: Some(device.clock_skew_ms / 1000).filter(|skew| *skew != 0),
+            usage: device.usage.map(|usage| DeviceUsageView::of(&usage, now)),
             latest: device.latest.map(|l| LatestView {
                 at: rfc3339(l.at),
                 cpu_pct: l.cpu_pct,
@@ -152,8 +177,137 @@ impl DeviceView {
                 network_up_bytes_per_s: l.network_up,
                 network_down_bytes_per_s: l.network_down,
             }),
-            openclaw: None,
-            usage: None,
+        }
+    }
+}
+
+impl DeviceUsageView {
+    fn of(usage: &DeviceUsage, now: Timestamp) -> Self {
+        let midnight = Timestamp(now.0 - now.0.rem_euclid(DAY_MS));
+        let day =
+            |n: i64| usage.between(midnight.plus_millis(n * DAY_MS), midnight.plus_millis((n + 1) * DAY_MS));
+        Self {
+            today: UsageView::of(&day(0)),
+            yesterday: UsageView::of(&day(-1)),
+            total: UsageView::of(&usage.total),
+        }
+    }
+}
+
+impl UsageView {
+    pub(crate) fn of(counts: &Counts) -> Self {
+        let whole = |n: i64| u64::try_from(n).unwrap_or(0);
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a billionth of a dollar is lost above nine million dollars"
+        )]
+        let cost = counts.cost_nano_usd as f64 / 1e9;
+        Self {
+            input: whole(counts.input),
+            output: whole(counts.output),
+            cache_read: whole(counts.cache_read),
+            cache_write: whole(counts.cache_write),
+            tokens: whole(counts.tokens()),
+            // Nothing of it had a price: unknown, and not free.
+            cost_usd: Some(cost).filter(|_| counts.unpriced == 0 || counts.unpriced < counts.tokens()),
+            unpriced_tokens: whole(counts.unpriced),
+            turns: whole(counts.turns),
+            error_turns: whole(counts.error_turns),
+            unmetered_turns: whole(counts.unmetered_turns),
+        }
+    }
+}
+
+/// What was used by one day, model, device, OpenClaw agent or trigger.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub(crate) struct UsageGroupView {
+    pub(crate) key: String,
+    pub(crate) usage: UsageView,
+}
+
+/// An error or a crash.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub(crate) struct ErrorRecordView {
+    #[cfg_attr(test, ts(type = "number"))]
+    pub(crate) no: i64,
+    pub(crate) device: String,
+    pub(crate) at: String,
+    #[cfg_attr(test, ts(type = "\"warning\" | \"error\" | \"exception\" | \"crash\" | \"unknown\""))]
+    pub(crate) level: &'static str,
+    pub(crate) gateway: String,
+    pub(crate) subsystem: Option<String>,
+    pub(crate) message: String,
+    pub(crate) fingerprint: String,
+    pub(crate) count: u32,
+    pub(crate) error_name: Option<String>,
+    pub(crate) reason: Option<String>,
+    pub(crate) provider: Option<String>,
+    pub(crate) model: Option<String>,
+    pub(crate) agent: Option<String>,
+    pub(crate) version: Option<String>,
+    pub(crate) stack: Option<String>,
+    pub(crate) context: Vec<String>,
+}
+
+impl From<store::ErrorRecord> for ErrorRecordView {
+    fn from(error: store::ErrorRecord) -> Self {
+        let record = error.record;
+        Self {
+            no: error.no,
+            device: error.device.to_string(),
+            at: rfc3339(record.at),
+            level: record.level.as_str(),
+            gateway: record.gateway,
+            subsystem: record.subsystem,
+            message: record.message,
+            fingerprint: record.fingerprint,
+            count: record.count,
+            error_name: record.error_name,
+            reason: record.reason,
+            provider: record.provider,
+            model: record.model,
+            agent: record.agent,
+            version: record.version,
+            stack: record.stack,
+            context: record.context,
+        }
+    }
+}
+
+/// Something that happened on a device.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub(crate) struct EventView {
+    pub(crate) at: String,
+    pub(crate) kind: &'static str,
+    pub(crate) gateway: Option<String>,
+    pub(crate) from: Option<String>,
+    pub(crate) to: Option<String>,
+    pub(crate) reason: Option<String>,
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub(crate) duration_ms: Option<u64>,
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub(crate) count: Option<u64>,
+    pub(crate) action: Option<String>,
+    pub(crate) status: Option<String>,
+}
+
+impl From<protocol::Event> for EventView {
+    fn from(event: protocol::Event) -> Self {
+        let (action, status) = event.activity.map_or((None, None), |a| (Some(a.action), a.status));
+        Self {
+            at: rfc3339(event.at),
+            kind: event.kind.as_str(),
+            gateway: event.gateway,
+            from: event.from,
+            to: event.to,
+            reason: event.reason,
+            duration_ms: event.duration_ms,
+            count: event.count,
+            action,
+            status,
         }
     }
 }
@@ -449,6 +603,9 @@ mod tests {
             OpenClawView,
             DeviceUsageView,
             UsageView,
+            UsageGroupView,
+            ErrorRecordView,
+            EventView,
             DeviceDetailView,
             HostView,
             ReportView,

@@ -137,8 +137,8 @@ impl Payload for Usage {
                 row.cost_nano_usd,
                 row.unpriced,
             ];
-            // Room to add up thousands of them in SQLite's signed integers.
-            if counts.into_iter().any(|n| n > 1 << 50) {
+            // Room to add up half a million of them in SQLite's signed integers.
+            if counts.into_iter().any(|n| n > 1 << 44) {
                 return Err(PayloadError::Range("a count"));
             }
         }

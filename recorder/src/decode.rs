@@ -1,7 +1,8 @@
 //! From a message to what it says. The only place that reads payloads of devices.
 
 use protocol::{
-    DeviceId, DeviceTopic, Message, Payload as _, PayloadError, Presence, Report, Topic, TopicName, TopicRoot,
+    Audit, DeviceId, DeviceTopic, Events, Log, Message, Payload as _, PayloadError, Presence, Report, Topic,
+    TopicName, TopicRoot, Usage,
 };
 use store::{Fact, Record, RetainedRow};
 
@@ -42,6 +43,10 @@ fn fact(root: &TopicRoot, device: DeviceId, message: &Message) -> Result<Fact, P
             Ok(Fact::Presence(device, Box::new(Presence::decode(&message.payload)?)))
         }
         Some(DeviceTopic::Report) => Ok(Fact::Report(device, Box::new(Report::decode(&message.payload)?))),
-        _ => Err(PayloadError::Range("topic")),
+        Some(DeviceTopic::Usage) => Ok(Fact::Usage(device, Box::new(Usage::decode(&message.payload)?))),
+        Some(DeviceTopic::Log) => Ok(Fact::Log(device, Box::new(Log::decode(&message.payload)?))),
+        Some(DeviceTopic::Event) => Ok(Fact::Events(device, Box::new(Events::decode(&message.payload)?))),
+        Some(DeviceTopic::Audit) => Ok(Fact::Audit(device, Box::new(Audit::decode(&message.payload)?))),
+        Some(DeviceTopic::Status | DeviceTopic::Alert) | None => Err(PayloadError::Range("topic")),
     }
 }

@@ -255,7 +255,12 @@ impl<P: Fn(&Publication) + Send> Recorder<P> {
 
 fn device(record: &Record) -> Option<DeviceId> {
     match record.fact {
-        Fact::Presence(device, _) | Fact::Report(device, _) => Some(device),
+        Fact::Presence(device, _)
+        | Fact::Report(device, _)
+        | Fact::Usage(device, _)
+        | Fact::Log(device, _)
+        | Fact::Events(device, _)
+        | Fact::Audit(device, _) => Some(device),
         Fact::Nothing => None,
     }
 }

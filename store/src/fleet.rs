@@ -1,11 +1,15 @@
 //! The devices as they are now, in memory.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use protocol::{DeviceId, Host, OfflineReason, Payload as _, Report, SpoolId, Timestamp, Topic, TopicRoot};
+use protocol::{
+    DeviceId, Host, OfflineReason, OpenClaw, Payload as _, Report, SpoolId, Timestamp, Topic, TopicRoot,
+};
 use sqlx::Row as _;
 
 use crate::seqs::Seqs;
+use crate::usage::{self, DeviceUsage};
 use crate::{Doing as _, Error, Store, lock};
 
 /// How a device is watched.
@@ -46,6 +50,10 @@ pub struct Device {
     pub last_seen_at: Option<Timestamp>,
     /// The newest sample's main numbers.
     pub latest: Option<Latest>,
+    /// What its OpenClaw used; `None` while nothing was ever counted.
+    pub usage: Option<Arc<DeviceUsage>>,
+    /// By how many milliseconds its clock is behind the server's (negative: ahead); 0 when that is little.
+    pub clock_skew_ms: i64,
     pub(crate) no: i64,
 }
 
@@ -91,6 +99,8 @@ pub struct Latest {
     pub network_up: Option<f64>,
     /// Bytes per second.
     pub network_down: Option<f64>,
+    /// OpenClaw on it; `None` when the agent has not looked.
+    pub openclaw: Option<Arc<OpenClaw>>,
 }
 
 impl Latest {
@@ -106,6 +116,7 @@ impl Latest {
             disk_total: report.disk.total_bytes,
             network_up: report.network.up_bytes_per_s,
             network_down: report.network.down_bytes_per_s,
+            openclaw: report.openclaw.clone().map(Arc::new),
         }
     }
 }
@@ -119,11 +130,21 @@ pub(crate) struct Fleet {
 /// A device's own clock that is further off than this is not believed for what happens now.
 const MAX_SKEW_MS: i64 = 120_000;
 
-/// When a report was measured, by the server's clock as far as that can be known.
-pub(crate) fn sane_time(report: &Report, received_at: Timestamp) -> Timestamp {
-    let age = received_at.millis_since(report.at);
+/// By how much the clock of a device is behind, as a message shows that it has just sent.
+pub(crate) fn skew_of(at: Timestamp, received_at: Timestamp) -> i64 {
+    let behind = received_at.millis_since(at);
+    if behind.abs() > MAX_SKEW_MS { behind } else { 0 }
+}
+
+/// When something happened, by the server's clock as far as that can be known: `skew` is by how much the device's clock
+/// is behind.
+pub(crate) fn sane_time(at: Timestamp, skew: i64, received_at: Timestamp, historical: bool) -> Timestamp {
+    if !historical {
+        return if skew_of(at, received_at) == 0 { at } else { received_at };
+    }
+    let at = at.plus_millis(skew);
     // What was measured long ago may be told late, and never early.
-    if age < -MAX_SKEW_MS || (!report.historical && age > MAX_SKEW_MS) { received_at } else { report.at }
+    if received_at.millis_since(at) < -MAX_SKEW_MS { received_at } else { at }
 }
 
 impl Store {
@@ -158,7 +179,11 @@ impl Store {
                 Some(((row.get("device_no"), spool), Seqs::parse(row.get("seqs"))))
             })
             .collect();
-        let devices = devices.into_iter().map(|device| (device.id, device)).collect();
+        let mut used = usage::load(&self.inner.readers, self.inner.clock.now()).await?;
+        let devices = devices
+            .into_iter()
+            .map(|device| (device.id, Device { usage: used.remove(&device.no), ..device }))
+            .collect();
         *lock(&self.inner.fleet) = Fleet { devices, seqs };
         Ok(())
     }
@@ -202,6 +227,8 @@ fn name(row: &sqlx::sqlite::SqliteRow) -> Option<Device> {
         presence: None,
         last_seen_at: None,
         latest: None,
+        usage: None,
+        clock_skew_ms: 0,
     })
 }
 
@@ -217,9 +244,12 @@ fn device(row: &sqlx::sqlite::SqliteRow) -> Option<Device> {
     });
     let report_at = row.get::<Option<i64>, _>("report_at").map(Timestamp);
     let report = row.get::<Option<&[u8]>, _>("report").and_then(|bytes| Report::decode(bytes).ok());
-    let latest = report.zip(report_at).map(|(report, at)| Latest::of(&report, sane_time(&report, at)));
+    let told = report.zip(report_at);
+    let skew = told.as_ref().map_or(0, |(report, at)| skew_of(report.at, *at));
+    let latest =
+        told.map(|(report, at)| Latest::of(&report, sane_time(report.at, skew, at, report.historical)));
     let since = presence.as_ref().map(|p| p.since);
-    Some(Device { last_seen_at: report_at.max(since), presence, latest, ..name(row)? })
+    Some(Device { last_seen_at: report_at.max(since), presence, latest, clock_skew_ms: skew, ..name(row)? })
 }
 
 impl Device {

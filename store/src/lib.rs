@@ -6,6 +6,8 @@
 //! [`Store::feed`] after the commit, never before: nothing is shown that is not stored.
 
 mod directory;
+mod errors;
+mod events;
 mod fleet;
 mod open;
 mod people;
@@ -16,6 +18,7 @@ mod samples;
 mod seqs;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod usage;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,6 +27,7 @@ use protocol::{Clock, DeviceId, TopicRoot};
 use sqlx::SqlitePool;
 use tokio::sync::{broadcast, watch};
 
+pub use errors::ErrorRecord;
 pub use fleet::{Device, DeviceKind, Latest, PresenceNow};
 pub use open::Config;
 pub use people::{Login, Role};
@@ -31,6 +35,7 @@ pub use record::{Fact, Record, Verdict};
 pub use registry::{KeyInfo, NewKey, Refusal};
 pub use retained::RetainedRow;
 pub use samples::{Metric, Range, Samples, Series};
+pub use usage::{Counts, DeviceUsage, UsageBy};
 
 /// News after a commit. A receiver that lags gets `Lagged` and asks for the whole fleet again.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,13 +5,15 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use bytes::Bytes;
 use protocol::{
-    DeviceId, DeviceTopic, OfflineReason, Presence, PresenceState, Qos, Report, SpoolId, Timestamp, Topic,
+    Audit, DeviceId, DeviceTopic, Events, Log, OfflineReason, Presence, PresenceState, Qos, Report, SpoolId,
+    Timestamp, Topic, Usage,
 };
 use sqlx::{QueryBuilder, Sqlite, Transaction};
 
-use crate::fleet::{Fleet, sane_time};
+use crate::fleet::{Fleet, sane_time, skew_of};
 use crate::seqs::Seqs;
-use crate::{Change, Device, Error, Latest, PresenceNow, RetainedRow, Store, lock};
+use crate::usage::Delta;
+use crate::{Change, Device, Error, Latest, PresenceNow, RetainedRow, Store, errors, events, lock, usage};
 
 /// Something to record.
 #[derive(Debug, Clone)]
@@ -31,6 +33,14 @@ pub enum Fact {
     Presence(DeviceId, Box<Presence>),
     /// A device's sample.
     Report(DeviceId, Box<Report>),
+    /// What a device's OpenClaw used.
+    Usage(DeviceId, Box<Usage>),
+    /// Errors and crashes of a device's OpenClaw.
+    Log(DeviceId, Box<Log>),
+    /// What happened on a device.
+    Events(DeviceId, Box<Events>),
+    /// How safe a device is.
+    Audit(DeviceId, Box<Audit>),
     /// Nothing that is ours to understand; it may be retained.
     Nothing,
 }
@@ -58,6 +68,10 @@ struct Batch<'r> {
     seqs: HashMap<(i64, SpoolId), Seqs>,
     samples: Vec<SampleRow<'r>>,
     presence: Vec<PresenceRow<'r>>,
+    usage: Vec<(i64, Timestamp, &'r Usage)>,
+    errors: Vec<errors::Row<'r>>,
+    events: Vec<events::Row<'r>>,
+    audits: HashMap<i64, AuditRow<'r>>,
     state: HashSet<DeviceId>,
     retained: BTreeMap<String, Cow<'r, RetainedRow>>,
 }
@@ -67,6 +81,12 @@ struct SampleRow<'r> {
     at: i64,
     received_at: i64,
     report: &'r Report,
+}
+
+struct AuditRow<'r> {
+    at: Timestamp,
+    received_at: Timestamp,
+    audit: &'r Audit,
 }
 
 struct PresenceRow<'r> {
@@ -103,6 +123,36 @@ impl<'r> Batch<'r> {
                 verdict
             }
             Fact::Report(id, report) => self.report(fleet, *id, report, received_at),
+            Fact::Usage(id, usage) => {
+                self.sequenced(fleet, *id, usage.spool, usage.seq, received_at, |batch, no, _| {
+                    batch.usage.push((no, received_at, usage));
+                })
+            }
+            Fact::Log(id, log) => {
+                self.sequenced(fleet, *id, log.spool, log.seq, received_at, |batch, device_no, skew| {
+                    batch.errors.extend(log.records.iter().map(|record| {
+                        let at = sane_time(record.at, skew, received_at, true);
+                        errors::Row { device_no, at, received_at, record }
+                    }));
+                })
+            }
+            Fact::Events(id, events) => {
+                self.sequenced(fleet, *id, events.spool, events.seq, received_at, |batch, device_no, skew| {
+                    batch.events.extend(events.events.iter().map(|event| {
+                        let at = sane_time(event.at, skew, received_at, true);
+                        events::Row { device_no, at, received_at, event }
+                    }));
+                })
+            }
+            Fact::Audit(id, audit) => {
+                self.sequenced(fleet, *id, audit.spool, audit.seq, received_at, |batch, no, skew| {
+                    let at = sane_time(audit.at, skew, received_at, true);
+                    let newest = batch.audits.get(&no).is_none_or(|known| known.at <= at);
+                    if newest {
+                        batch.audits.insert(no, AuditRow { at, received_at, audit });
+                    }
+                })
+            }
         };
         if let (Verdict::New, Some(row)) = (verdict, &record.retain) {
             self.retained.insert(row.topic.clone(), Cow::Borrowed(row));
@@ -156,16 +206,42 @@ impl<'r> Batch<'r> {
         Verdict::New
     }
 
-    fn report(&mut self, fleet: &Fleet, id: DeviceId, report: &'r Report, received_at: Timestamp) -> Verdict {
-        let Some(no) = self.device(fleet, id).map(|d| d.no) else {
+    /// Takes a message of a spool that was not taken before. `take` gets the device's number and the skew of its clock.
+    fn sequenced(
+        &mut self,
+        fleet: &Fleet,
+        id: DeviceId,
+        spool: SpoolId,
+        seq: u64,
+        received_at: Timestamp,
+        take: impl FnOnce(&mut Self, i64, i64),
+    ) -> Verdict {
+        let Some(device) = self.device(fleet, id) else {
             return Verdict::Stranger;
         };
-        let key = (no, report.spool);
+        let (no, skew) = (device.no, device.clock_skew_ms);
+        let key = (no, spool);
         let seqs = self.seqs.entry(key).or_insert_with(|| fleet.seqs.get(&key).cloned().unwrap_or_default());
-        if !seqs.insert(report.seq) {
+        if !seqs.insert(seq) {
             return Verdict::Known;
         }
-        let at = sane_time(report, received_at);
+        take(self, no, skew);
+        if let Some(device) = self.device(fleet, id) {
+            device.last_seen_at = device.last_seen_at.max(Some(received_at));
+        }
+        Verdict::New
+    }
+
+    fn report(&mut self, fleet: &Fleet, id: DeviceId, report: &'r Report, received_at: Timestamp) -> Verdict {
+        let mut known = (0, 0);
+        let verdict = self.sequenced(fleet, id, report.spool, report.seq, received_at, |_, no, skew| {
+            known = (no, skew);
+        });
+        if verdict != Verdict::New {
+            return verdict;
+        }
+        let (no, skew) = known;
+        let at = sane_time(report.at, skew, received_at, report.historical);
         let Some(device) = self.device(fleet, id) else {
             return Verdict::Stranger;
         };
@@ -173,13 +249,19 @@ impl<'r> Batch<'r> {
         let late = report.historical || older;
         if !late {
             device.latest = Some(Latest::of(report, at));
+            device.clock_skew_ms = skew_of(report.at, received_at);
         }
-        device.last_seen_at = device.last_seen_at.max(Some(received_at));
         self.samples.push(SampleRow { no, at: at.0, received_at: received_at.0, report });
         if late { Verdict::Late } else { Verdict::New }
     }
 
-    async fn write(&self, tx: &mut Transaction<'_, Sqlite>) -> Result<(), sqlx::Error> {
+    async fn write(&self, tx: &mut Transaction<'_, Sqlite>) -> Result<HashMap<i64, Delta>, sqlx::Error> {
+        errors::write(tx, &self.errors).await?;
+        events::write(tx, &self.events).await?;
+        for (no, row) in &self.audits {
+            events::write_audit(tx, *no, row.at, row.received_at, row.audit).await?;
+        }
+        let used = usage::write(tx, &self.usage).await?;
         insert(
             tx,
             &self.samples,
@@ -276,7 +358,8 @@ impl<'r> Batch<'r> {
                     .push_bind(r.at.0);
             },
         )
-        .await
+        .await?;
+        Ok(used)
     }
 }
 
@@ -293,7 +376,7 @@ fn scaled(value: Option<f64>, scale: f64) -> Option<i64> {
     value.map(|v| (v * scale).round() as i64)
 }
 
-async fn insert<T>(
+pub(crate) async fn insert<T>(
     tx: &mut Transaction<'_, Sqlite>,
     rows: &[T],
     head: &str,
@@ -322,8 +405,8 @@ impl Store {
         loop {
             let (batch, verdicts) = self.judge(records);
             match self.write(&batch).await {
-                Ok(()) => {
-                    self.apply(batch);
+                Ok(used) => {
+                    self.apply(batch, used);
                     return Ok(verdicts);
                 }
                 Err(error) if again && is_about_a_reference(&error) => {
@@ -352,17 +435,19 @@ impl Store {
         (batch, verdicts)
     }
 
-    async fn write(&self, batch: &Batch<'_>) -> Result<(), sqlx::Error> {
-        if batch.samples.is_empty() && batch.presence.is_empty() && batch.retained.is_empty() {
-            return Ok(());
+    async fn write(&self, batch: &Batch<'_>) -> Result<HashMap<i64, Delta>, sqlx::Error> {
+        if batch.seqs.is_empty() && batch.presence.is_empty() && batch.retained.is_empty() {
+            return Ok(HashMap::new());
         }
         let mut tx = self.inner.writer.begin_with("BEGIN IMMEDIATE").await?;
-        batch.write(&mut tx).await?;
-        tx.commit().await
+        let used = batch.write(&mut tx).await?;
+        tx.commit().await?;
+        Ok(used)
     }
 
     /// Takes a committed batch over into what is kept in memory, and tells the news.
-    fn apply(&self, batch: Batch<'_>) {
+    fn apply(&self, batch: Batch<'_>, mut used: HashMap<i64, Delta>) {
+        let now = self.inner.clock.now();
         let mut changed = Vec::with_capacity(batch.devices.len());
         {
             let mut fleet = lock(&self.inner.fleet);
@@ -371,9 +456,15 @@ impl Store {
                 // A device that was removed meanwhile stays removed; a new name stays new.
                 if let Some(known) = fleet.devices.get_mut(&id) {
                     there.insert(known.no);
-                    let news = known.presence != device.presence
+                    let delta = used.remove(&known.no);
+                    let news = delta.is_some()
+                        || known.presence != device.presence
                         || known.latest != device.latest
                         || known.last_seen_at != device.last_seen_at;
+                    if let Some(delta) = delta {
+                        known.usage = Some(delta.apply(known.usage.as_deref(), now));
+                    }
+                    known.clock_skew_ms = device.clock_skew_ms;
                     known.presence = device.presence;
                     known.latest = device.latest;
                     known.last_seen_at = device.last_seen_at;

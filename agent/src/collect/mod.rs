@@ -17,8 +17,8 @@ mod temperature;
 use std::time::Duration;
 
 use protocol::{
-    AgentHealth, Battery, BootId, Cpu, Disk, Memory, Network, OpenClaw, Process, Report, SpoolId, Temperature,
-    Timestamp, limits,
+    AgentHealth, Battery, BootId, Cpu, Disk, Memory, Network, OpenClaw, Process, Report, SpoolId,
+    Temperature, Timestamp, limits,
 };
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout;

@@ -101,7 +101,11 @@ enum Disk {
     None,
     Good(Segments),
     /// It could not be read or written when last tried.
-    Bad { dir: PathBuf, segments: Option<Segments>, problem: String },
+    Bad {
+        dir: PathBuf,
+        segments: Option<Segments>,
+        problem: String,
+    },
 }
 
 impl Spool {
@@ -190,12 +194,7 @@ impl Spool {
     /// number. When it returns, the sample is on the disk, if that can be written.
     ///
     /// A payload above the protocol's limit is counted as dropped at once: no server would take it.
-    pub fn push(
-        &mut self,
-        what: DeviceTopic,
-        stamp: Stamp,
-        encode: impl Fn(SpoolId, u64) -> Vec<u8>,
-    ) -> u64 {
+    pub fn push(&mut self, what: DeviceTopic, stamp: Stamp, encode: impl Fn(SpoolId, u64) -> Vec<u8>) -> u64 {
         self.write_acknowledged();
         let seq = self.next_seq;
         self.next_seq += 1;

@@ -110,7 +110,8 @@ impl Segments {
     /// Reads the folder, making it if needed.
     pub(super) fn open(dir: &Path, segment_bytes: u64) -> io::Result<(Self, Found)> {
         make(dir)?;
-        let mut numbers: Vec<u64> = fs::read_dir(dir)?.filter_map(|entry| number(&entry.ok()?.path())).collect();
+        let mut numbers: Vec<u64> =
+            fs::read_dir(dir)?.filter_map(|entry| number(&entry.ok()?.path())).collect();
         numbers.sort_unstable();
         let mut found = Found::default();
         let mut segments = VecDeque::new();
@@ -245,14 +246,14 @@ impl Segments {
         record.extend(place.len.to_le_bytes());
         record.extend(check_sum(kind, body).to_le_bytes());
         record.extend(body);
-        let written =
-            file.write_all(&record).and_then(|()| if sync { file.sync_data() } else { Ok(()) });
+        let written = file.write_all(&record).and_then(|()| if sync { file.sync_data() } else { Ok(()) });
         match written {
             Ok(()) => segment.bytes += record.len() as u64,
             // How much of it arrived is not known.
             Err(error) => {
                 self.active = None;
-                segment.bytes = fs::metadata(path(&self.dir, place.segment)).map_or(segment.bytes, |m| m.len());
+                segment.bytes =
+                    fs::metadata(path(&self.dir, place.segment)).map_or(segment.bytes, |m| m.len());
                 return Err(error);
             }
         }
@@ -385,7 +386,8 @@ fn path(dir: &Path, number: u64) -> PathBuf {
 
 fn number(path: &Path) -> Option<u64> {
     let name = path.file_stem()?.to_str()?;
-    let number = (path.extension()? == SUFFIX && name.len() == 16).then(|| u64::from_str_radix(name, 16).ok())?;
+    let number =
+        (path.extension()? == SUFFIX && name.len() == 16).then(|| u64::from_str_radix(name, 16).ok())?;
     number.filter(|number| *number < u64::MAX / 2)
 }
 

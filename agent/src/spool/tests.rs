@@ -4,8 +4,7 @@ use protocol::{Timestamp, unpack};
 use std::collections::BTreeMap;
 use std::fs;
 
-const SMALL: SpoolLimits =
-    SpoolLimits { bytes: 1 << 20, days: 7, memory_bytes: 10_000, segment_bytes: 300 };
+const SMALL: SpoolLimits = SpoolLimits { bytes: 1 << 20, days: 7, memory_bytes: 10_000, segment_bytes: 300 };
 
 fn stamp(n: i64) -> Stamp {
     Stamp { wall: Timestamp(n), uptime_ms: u64::try_from(n).unwrap(), boot: 1 }

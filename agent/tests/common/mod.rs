@@ -126,7 +126,7 @@ impl Broker {
     pub(crate) fn observe(&self) -> Observer {
         let mut process = Kept::start(
             Command::new("mosquitto_sub")
-                .args(["-h", "127.0.0.1", "-p", &self.observer_port.to_string(), "-q", "1", "-F", "%r %t %p"])
+                .args(["-h", "127.0.0.1", "-p", &self.observer_port.to_string(), "-q", "1", "-F", "%r %t %x"])
                 .args(["-t", "openclaw/#", "-t", "subscribed"])
                 .stdout(Stdio::piped())
                 .stderr(Stdio::null()),
@@ -154,7 +154,7 @@ impl Broker {
     /// What is retained below `openclaw/`, once there are `count` messages.
     pub(crate) fn retained(&self, count: usize) -> Vec<Message> {
         let output = Command::new("mosquitto_sub")
-            .args(["-h", "127.0.0.1", "-p", &self.observer_port.to_string(), "-q", "1", "-F", "%r %t %p"])
+            .args(["-h", "127.0.0.1", "-p", &self.observer_port.to_string(), "-q", "1", "-F", "%r %t %x"])
             .args(["-t", "openclaw/#", "--retained-only", "-W", "10", "-C", &count.to_string()])
             .output()
             .unwrap();
@@ -176,7 +176,11 @@ impl Message {
         let mut parts = line.splitn(3, ' ');
         let retained = parts.next() == Some("1");
         let topic = parts.next().unwrap().to_owned();
-        Self { retained, topic, payload: serde_json::from_str(parts.next().unwrap()).unwrap() }
+        let hex = parts.next().unwrap();
+        let packed: Vec<u8> =
+            (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect();
+        let payload = protocol::unpack(&packed).unwrap();
+        Self { retained, topic, payload: serde_json::from_slice(&payload).unwrap() }
     }
 
     pub(crate) fn is_presence(&self, state: &str) -> bool {

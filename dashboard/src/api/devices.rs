@@ -15,7 +15,8 @@ fn device_id(text: &str) -> Result<DeviceId, ApiError> {
 }
 
 pub(super) async fn list(State(app): State<App>, _: Viewer) -> Json<Vec<DeviceView>> {
-    Json(app.store.devices().into_iter().map(DeviceView::of).collect())
+    let now = app.store.clock().now();
+    Json(app.store.devices().into_iter().map(|device| DeviceView::of(device, now)).collect())
 }
 
 pub(super) async fn show(
@@ -28,7 +29,7 @@ pub(super) async fn show(
     let host = device.presence.as_ref().and_then(|p| p.host.clone());
     let report = app.store.last_report(id).await?;
     Ok(Json(DeviceDetailView {
-        device: DeviceView::of(device),
+        device: DeviceView::of(device, app.store.clock().now()),
         host: host.map(Into::into),
         report: report.map(Into::into),
     }))
@@ -91,7 +92,7 @@ pub(super) async fn change(
     let (Json(patch), id) = (patch?, device_id(&id)?);
     app.store.change_device(id, patch.name.as_deref(), patch.tags.as_deref()).await??;
     let device = app.store.device(id).ok_or_else(|| ApiError::not_found("device"))?;
-    Ok(Json(DeviceView::of(device)))
+    Ok(Json(DeviceView::of(device, app.store.clock().now())))
 }
 
 pub(super) async fn remove(

@@ -1,9 +1,11 @@
 //! All routes. A resource is one file: parameters, handlers, views.
 
 mod devices;
+mod errors;
 mod health;
 mod samples;
 mod session;
+mod usage;
 
 use axum::Router;
 use axum::routing::{any, get, post};
@@ -24,6 +26,9 @@ pub(crate) fn routes(app: App) -> Router {
         .route("/devices/{id}", get(devices::show).patch(devices::change).delete(devices::remove))
         .route("/devices/{id}/rotate-key", post(devices::rotate_key))
         .route("/devices/{id}/samples", get(samples::show))
+        .route("/devices/{id}/events", get(errors::events))
+        .route("/usage", get(usage::show))
+        .route("/errors", get(errors::list))
         .fallback(async || ApiError::no_such_path())
         .method_not_allowed_fallback(async || ApiError::wrong_method());
     Router::new()

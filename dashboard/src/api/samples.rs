@@ -27,7 +27,7 @@ pub(super) struct Params {
     metrics: Option<String>,
 }
 
-fn moment(field: &'static str, text: &str) -> Result<Timestamp, ApiError> {
+pub(super) fn moment(field: &'static str, text: &str) -> Result<Timestamp, ApiError> {
     text.parse::<jiff::Timestamp>()
         .map(|at| Timestamp(at.as_millisecond()))
         .map_err(|_| ApiError::invalid(field, "A time looks like 2026-11-20T06:53:06Z."))

@@ -38,21 +38,39 @@ since: string | null, last_seen_at: string | null,
  */
 reason: string | null, agent_version: string | null, created_at: string, latest: LatestView | null, 
 /**
- * Comes with the OpenClaw readers.
+ * Absent while its agent has not looked.
  */
 openclaw: OpenClawView | null, 
 /**
- * Comes with the OpenClaw readers.
+ * By how many seconds its clock is behind the server's (negative: ahead); absent when that is little.
+ */
+clock_skew_s: number | null, 
+/**
+ * Days of UTC; absent while nothing was ever counted.
  */
 usage: DeviceUsageView | null, };
 
 export type LatestView = { at: string, cpu_pct: number | null, memory_used_bytes: number | null, memory_total_bytes: number | null, disk_used_bytes: number | null, disk_total_bytes: number | null, network_up_bytes_per_s: number | null, network_down_bytes_per_s: number | null, };
 
-export type OpenClawView = { state: string, version: string | null, };
+export type OpenClawView = { 
+/**
+ * Of the gateway that is worst off.
+ */
+state: "not_installed" | "stopped" | "starting" | "running" | "degraded" | "hung" | "draining" | "unknown", version: string | null, };
 
 export type DeviceUsageView = { today: UsageView, yesterday: UsageView, total: UsageView, };
 
-export type UsageView = { input: number, output: number, cache_read: number, cache_write: number, tokens: number, cost_usd: number | null, unpriced_tokens: number, };
+export type UsageView = { input: number, output: number, cache_read: number, cache_write: number, tokens: number, cost_usd: number | null, unpriced_tokens: number, turns: number, error_turns: number, 
+/**
+ * Answers for which the provider reported no usage: spent, and not measured.
+ */
+unmetered_turns: number, };
+
+export type UsageGroupView = { key: string, usage: UsageView, };
+
+export type ErrorRecordView = { no: number, device: string, at: string, level: "warning" | "error" | "exception" | "crash" | "unknown", gateway: string, subsystem: string | null, message: string, fingerprint: string, count: number, error_name: string | null, reason: string | null, provider: string | null, model: string | null, agent: string | null, version: string | null, stack: string | null, context: Array<string>, };
+
+export type EventView = { at: string, kind: string, gateway: string | null, from: string | null, to: string | null, reason: string | null, duration_ms: number | null, count: number | null, action: string | null, status: string | null, };
 
 export type DeviceDetailView = { device: DeviceView, host: HostView | null, report: ReportView | null, };
 
