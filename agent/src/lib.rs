@@ -21,6 +21,7 @@ pub mod clock;
 mod collect;
 mod config;
 mod link;
+mod memory;
 mod openclaw;
 mod outbox;
 mod runtime;

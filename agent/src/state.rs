@@ -8,6 +8,7 @@ use protocol::Timestamp;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
+use crate::memory::replace;
 use crate::spool::{Spool, SpoolLimits};
 
 const STATE_FILE: &str = "state.json";
@@ -64,6 +65,11 @@ impl State {
             }
         };
         Ok(Self { dir: Some(dir.to_owned()), _lock: Some(lock), epoch })
+    }
+
+    /// A file of the folder; `None` when nothing can be kept.
+    pub(crate) fn file(&self, name: &str) -> Option<PathBuf> {
+        self.dir.as_ref().map(|dir| dir.join(name))
     }
 
     /// The spool that is kept in the folder.
@@ -131,13 +137,8 @@ fn read(dir: &Path) -> io::Result<Remembered> {
     }
 }
 
-/// Writes beside and renames, so that a crash leaves the old file or the new one.
 fn write(dir: &Path, remembered: &Remembered) -> io::Result<()> {
-    let beside = dir.join(format!("{STATE_FILE}.new"));
-    let mut file = create(&beside)?;
-    file.write_all(&serde_json::to_vec(remembered)?)?;
-    file.sync_all()?;
-    fs::rename(beside, dir.join(STATE_FILE))
+    replace(&dir.join(STATE_FILE), &serde_json::to_vec(remembered)?)
 }
 
 #[cfg(unix)]

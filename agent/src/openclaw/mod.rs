@@ -3,6 +3,8 @@
 //! Nothing here writes into OpenClaw's folders, starts its command line (but for its security audit) or needs its token.
 //! Parsers are pure functions of text; `tests/fixtures` holds what OpenClaw really writes.
 
+pub(crate) mod audit;
+pub(crate) mod exposure;
 pub(crate) mod log;
 pub(crate) mod redact;
 pub(crate) mod sqlite;

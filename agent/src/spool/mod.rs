@@ -342,6 +342,16 @@ impl Spool {
         self.note_dropped();
     }
 
+    /// The spool that the next sample will belong to.
+    pub fn id(&self) -> SpoolId {
+        self.id
+    }
+
+    /// Whether a number of a spool has been given to a sample.
+    pub fn has_given(&self, id: SpoolId, seq: u64) -> bool {
+        self.id == id && seq < self.next_seq
+    }
+
     /// The number that the next sample will get.
     pub fn next_seq(&self) -> u64 {
         self.next_seq
