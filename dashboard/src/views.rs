@@ -354,6 +354,23 @@ pub(crate) struct ReportView {
     pub(crate) battery: Option<BatteryView>,
     pub(crate) top_cpu: Vec<ProcessView>,
     pub(crate) top_memory: Vec<ProcessView>,
+    pub(crate) agent: AgentHealthView,
+}
+
+/// How the agent itself is doing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub(crate) struct AgentHealthView {
+    /// Reports that wait for us.
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub(crate) spooled: Option<u64>,
+    /// Reports that it had to drop.
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub(crate) dropped: Option<u64>,
+    /// Why its spool is in memory only.
+    pub(crate) spool_problem: Option<String>,
+    /// Share of OpenClaw's history that has been counted; absent once it all is.
+    pub(crate) backfill_pct: Option<u8>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -499,6 +516,12 @@ impl From<Report> for ReportView {
             battery: report.battery.map(|b| BatteryView { pct: b.pct, state: b.state }),
             top_cpu: report.top_cpu.into_iter().map(Into::into).collect(),
             top_memory: report.top_memory.into_iter().map(Into::into).collect(),
+            agent: AgentHealthView {
+                spooled: report.agent.spooled,
+                dropped: report.agent.dropped,
+                spool_problem: report.agent.spool_problem,
+                backfill_pct: report.agent.backfill_pct,
+            },
         }
     }
 }
@@ -609,6 +632,7 @@ mod tests {
             DeviceDetailView,
             HostView,
             ReportView,
+            AgentHealthView,
             CpuView,
             MemoryView,
             DiskView,

@@ -5,6 +5,7 @@
 
 #![expect(clippy::indexing_slicing, reason = "a test that cannot go on says so by panicking")]
 
+pub mod cable;
 pub mod live;
 pub mod mqtt;
 pub mod tls;
@@ -249,7 +250,10 @@ impl Server {
         command
             .args(["run", "--server", &self.broker, "--key", &device.key, "--pin", &device.pin])
             .args(["--interval", "1s", "--state-dir"])
-            .arg(self.folder.path().join(format!("agent-{}", device.id)));
+            .arg(self.folder.path().join(format!("agent-{}", device.id)))
+            // Not the OpenClaw of whoever runs the tests.
+            .arg("--openclaw-home")
+            .arg(self.folder.path().join("no-openclaw"));
         Process::start(&mut command, &self.folder.path().join(format!("agent-{}.log", device.id)))
     }
 

@@ -76,7 +76,25 @@ export type DeviceDetailView = { device: DeviceView, host: HostView | null, repo
 
 export type HostView = { hostname: string | null, os: string | null, os_version: string | null, kernel: string | null, arch: string | null, cores: number | null, };
 
-export type ReportView = { at: string, uptime_s: number | null, boot_id: string | null, cpu: CpuView, memory: MemoryView, disk: DiskView, network: NetworkView, temperatures: Array<TemperatureView>, battery: BatteryView | null, top_cpu: Array<ProcessView>, top_memory: Array<ProcessView>, };
+export type ReportView = { at: string, uptime_s: number | null, boot_id: string | null, cpu: CpuView, memory: MemoryView, disk: DiskView, network: NetworkView, temperatures: Array<TemperatureView>, battery: BatteryView | null, top_cpu: Array<ProcessView>, top_memory: Array<ProcessView>, agent: AgentHealthView, };
+
+export type AgentHealthView = { 
+/**
+ * Reports that wait for us.
+ */
+spooled: number | null, 
+/**
+ * Reports that it had to drop.
+ */
+dropped: number | null, 
+/**
+ * Why its spool is in memory only.
+ */
+spool_problem: string | null, 
+/**
+ * Share of OpenClaw's history that has been counted; absent once it all is.
+ */
+backfill_pct: number | null, };
 
 export type CpuView = { pct: number | null, cores: Array<number>, load1: number | null, load5: number | null, load15: number | null, };
 
