@@ -20,6 +20,7 @@ mod backoff;
 mod collect;
 mod config;
 mod link;
+#[cfg_attr(not(test), expect(dead_code, reason = "the runtime does not ask it yet"))]
 mod openclaw;
 mod runtime;
 pub mod spool;
