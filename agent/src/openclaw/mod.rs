@@ -8,11 +8,13 @@ pub(crate) mod exposure;
 pub(crate) mod log;
 pub(crate) mod redact;
 pub(crate) mod sqlite;
+pub(crate) mod usage;
 
 use std::path::PathBuf;
 
 /// One of OpenClaw's state folders on this host. Each has, or can have, a gateway of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[expect(clippy::struct_field_names, reason = "that is what the folder of a user is called")]
 pub(crate) struct Home {
     /// What it is called on this device: see [`protocol::Gateway::name`].
     pub(crate) name: String,
