@@ -3,9 +3,20 @@
 //! Nothing here writes into OpenClaw's folders, starts its command line (but for its security audit) or needs its token.
 //! Parsers are pure functions of text; `tests/fixtures` holds what OpenClaw really writes.
 
+mod boots;
+mod config;
+mod find;
+pub(crate) mod gateways;
+mod http;
+mod observer;
+mod process;
 pub(crate) mod sqlite;
+mod state;
+mod work;
 
 use std::path::PathBuf;
+
+use sha2::{Digest as _, Sha256};
 
 /// One of OpenClaw's state folders on this host. Each has, or can have, a gateway of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -18,4 +29,35 @@ pub(crate) struct Home {
     pub(crate) config_path: PathBuf,
     /// The home directory of the user it belongs to.
     pub(crate) user_home: PathBuf,
+}
+
+/// Sixteen hexadecimal digits that stand for some texts.
+fn short_hash(parts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.as_bytes());
+        hash.update([0]);
+    }
+    hex(hash.finalize().get(..8).unwrap_or_default())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    /// A database of the samples, ready to be opened.
+    pub(super) fn unpacked(dir: &Path, sample: &str) -> PathBuf {
+        use std::io::Read as _;
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/openclaw").join(sample);
+        let mut bytes = Vec::new();
+        let file = std::fs::File::open(&from).unwrap();
+        flate2::read::GzDecoder::new(file).read_to_end(&mut bytes).unwrap();
+        let path = dir.join(sample.replace('/', "-").trim_end_matches(".gz"));
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
 }
