@@ -159,21 +159,27 @@ impl Gateways {
     pub(crate) async fn look(&mut self, now: Timestamp) -> Look {
         self.search(now).await;
         let mut look = Look::default();
-        let claimed: Vec<_> = self.observers.iter().map(Observer::claim).collect();
+        let mut observers = std::mem::take(&mut self.observers);
+        let mut around = Surroundings {
+            now,
+            seen: Arc::clone(&self.seen),
+            claimed: BTreeSet::new(),
+            alone: observers.len() == 1,
+            salt: self.remembered.salt.clone(),
+            rpc: self.rpc,
+        };
+        for observer in &mut observers {
+            observer.prepare(&around, &self.known(&observer.home)).await;
+        }
+        let claimed: Vec<_> = observers.iter().map(Observer::claim).collect();
         let mut looking = JoinSet::new();
-        for (index, mut observer) in std::mem::take(&mut self.observers).into_iter().enumerate() {
+        for (index, mut observer) in observers.into_iter().enumerate() {
             let others = claimed.iter().enumerate().filter(|(other, _)| *other != index);
-            let surroundings = Surroundings {
-                now,
-                seen: Arc::clone(&self.seen),
-                claimed: others.filter_map(|(_, port)| *port).collect(),
-                alone: claimed.len() == 1,
-                salt: self.remembered.salt.clone(),
-                rpc: self.rpc,
-            };
-            let known = self.remembered.homes.get(&observer.home.state_dir).cloned().unwrap_or_default();
+            around.claimed = others.filter_map(|(_, port)| *port).collect();
+            let around = around.clone();
+            let known = self.known(&observer.home);
             looking.spawn(async move {
-                let told = observer.look(surroundings, known).await;
+                let told = observer.look(around, known).await;
                 (index, observer, told)
             });
         }
@@ -203,6 +209,10 @@ impl Gateways {
         look.changed = told != self.told || !look.crashes.is_empty();
         self.told = told;
         look
+    }
+
+    fn known(&self, home: &Home) -> Known {
+        self.remembered.homes.get(&home.state_dir).cloned().unwrap_or_default()
     }
 
     /// Searches the host when it is time to.

@@ -143,36 +143,39 @@ fn millis(number: f64) -> Option<i64> {
     (0.0..1e14).contains(&number).then_some(number as i64)
 }
 
-/// Asks once. The deadlines hold for all of it together.
+/// Asks once.
 pub(crate) async fn probe(target: &Target) -> Reach {
-    let mut addresses: Vec<IpAddr> = target.host.into_iter().collect();
-    addresses.extend([IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]);
-    let mut stream = None;
-    let connecting = async {
-        for address in addresses {
-            if let Ok(found) = TcpStream::connect(SocketAddr::new(address, target.port)).await {
-                stream = Some(found);
-                return;
-            }
-        }
-    };
     // A machine's own addresses answer or refuse at once; a full queue of one that hangs does neither.
-    if timeout(CONNECT, connecting).await.is_err() {
-        return Reach::Silent;
-    }
+    let Ok(stream) = timeout(CONNECT, connect(target)).await else { return Reach::Silent };
     let Some(stream) = stream else { return Reach::Refused };
     timeout(ANSWER, ask(stream, target.tls)).await.unwrap_or(Reach::Silent)
+}
+
+/// Connects to the first address where somebody listens.
+pub(super) async fn connect(target: &Target) -> Option<TcpStream> {
+    let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+    for address in target.host.into_iter().chain(loopback) {
+        if let Ok(stream) = TcpStream::connect(SocketAddr::new(address, target.port)).await {
+            return Some(stream);
+        }
+    }
+    None
+}
+
+/// Speaks TLS with a gateway of this host.
+pub(super) async fn encrypt(stream: TcpStream) -> Option<tokio_rustls::client::TlsStream<TcpStream>> {
+    let config = Arc::clone(LOOPBACK_TLS.get_or_init(loopback_tls));
+    let name = rustls::pki_types::ServerName::IpAddress(Ipv4Addr::LOCALHOST.into());
+    tokio_rustls::TlsConnector::from(config).connect(name, stream).await.ok()
 }
 
 async fn ask(stream: TcpStream, tls: bool) -> Reach {
     if !tls {
         return questions(stream).await;
     }
-    let config = Arc::clone(LOOPBACK_TLS.get_or_init(loopback_tls));
-    let name = rustls::pki_types::ServerName::IpAddress(Ipv4Addr::LOCALHOST.into());
-    match tokio_rustls::TlsConnector::from(config).connect(name, stream).await {
-        Ok(stream) => questions(stream).await,
-        Err(_) => Reach::Foreign,
+    match encrypt(stream).await {
+        Some(stream) => questions(stream).await,
+        None => Reach::Foreign,
     }
 }
 

@@ -3,16 +3,21 @@
 //! Nothing here writes into OpenClaw's folders, starts its command line (but for its security audit) or needs its token.
 //! Parsers are pure functions of text; `tests/fixtures` holds what OpenClaw really writes.
 
+mod activity;
 mod boots;
+mod channels;
 mod config;
+mod cron;
 mod find;
 pub(crate) mod gateways;
 mod http;
 mod observer;
 mod process;
+mod slow;
 pub(crate) mod sqlite;
 mod state;
 mod work;
+mod workspace;
 
 use std::path::PathBuf;
 
@@ -59,5 +64,25 @@ mod tests {
         let path = dir.join(sample.replace('/', "-").trim_end_matches(".gz"));
         std::fs::write(&path, bytes).unwrap();
         path
+    }
+
+    /// A home as OpenClaw leaves it, in a folder of its own.
+    pub(super) fn real_home(dir: &Path) -> super::Home {
+        let state_dir = dir.join(".openclaw");
+        let put = |from: &Path, to: &str| {
+            let to = state_dir.join(to);
+            std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+            std::fs::rename(from, to).unwrap();
+        };
+        put(&unpacked(dir, "2026.9.6/state/openclaw.sqlite.gz"), "state/openclaw.sqlite");
+        for agent in ["main", "ops"] {
+            let sample = format!("2026.9.6/agents/{agent}/agent/openclaw-agent.sqlite.gz");
+            put(&unpacked(dir, &sample), &format!("agents/{agent}/agent/openclaw-agent.sqlite"));
+        }
+        let config = include_str!("../../tests/fixtures/openclaw/2026.9.6/openclaw.json");
+        let config = config.replace("/home/claw1/home", &dir.to_string_lossy().replace('\\', "/"));
+        let config_path = state_dir.join("openclaw.json");
+        std::fs::write(&config_path, config).unwrap();
+        super::Home { name: "default".to_owned(), state_dir, config_path, user_home: dir.to_owned() }
     }
 }

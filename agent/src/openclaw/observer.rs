@@ -16,10 +16,16 @@ use super::http::{self, Answers, Reach, Target};
 use super::process::{self, Load, Meter, Presence, Running, Seen};
 use super::state::{self, Observation};
 use super::work::Work;
-use super::{Home, sqlite};
+use super::{Home, activity, channels, slow, sqlite};
 
 /// How long a look waits for the files.
 const QUICK_PATIENCE: Duration = Duration::from_millis(800);
+/// How long a look waits for the slow part, which goes on meanwhile.
+const SLOW_PATIENCE: Duration = Duration::from_millis(300);
+/// How often the slow part is done, in milliseconds.
+const SLOW_PAUSE: i64 = 45_000;
+/// How often the gateway is asked about its channels, in milliseconds.
+const ASK_PAUSE: i64 = 60_000;
 /// How often descendants of the process are looked for, in milliseconds.
 const TREE_PAUSE: i64 = 30_000;
 /// How much of a log's end is read.
@@ -67,6 +73,14 @@ pub(super) struct Observer {
     pub(super) problem: Option<String>,
     quick: Work<Memory, Quick>,
     last: Quick,
+    slow: Work<slow::Memory, slow::Slow>,
+    slow_at: Option<Timestamp>,
+    slow_for: Option<Running>,
+    activities: Vec<activity::Entry>,
+    last_slow: slow::Slow,
+    asked_at: Option<Timestamp>,
+    /// The channels as the gateway tells them, and how often in a row each was not connected.
+    channels: Vec<(ClawChannel, u32)>,
     unreached: Option<(Timestamp, u32)>,
     answered_by: Option<Running>,
     process_since: Option<(Running, Timestamp)>,
@@ -107,6 +121,7 @@ struct Quick {
     living_since: Option<Timestamp>,
     gave_up: bool,
     changes: Vec<Change>,
+    activities: Vec<activity::Entry>,
     explained: Vec<Explanation>,
     old_crash: Option<Explanation>,
     mark: Option<boots::Mark>,
@@ -133,6 +148,7 @@ struct Question {
     alone: bool,
     answered: bool,
     known: Known,
+    salt: String,
 }
 
 impl Observer {
@@ -142,6 +158,13 @@ impl Observer {
             problem,
             quick: Work::new(),
             last: Quick::default(),
+            slow: Work::new(),
+            slow_at: None,
+            slow_for: None,
+            activities: Vec::new(),
+            last_slow: slow::Slow::default(),
+            asked_at: None,
+            channels: Vec::new(),
             unreached: None,
             answered_by: None,
             process_since: None,
@@ -174,20 +197,93 @@ impl Observer {
         }
     }
 
-    pub(super) async fn look(&mut self, around: Surroundings, known: Known) -> Told {
-        if !self.last.done && self.problem.is_none() {
-            // Where to ask stands in the files. What is new in them is told by the second reading.
-            drop(self.files(&around, &known, true).await);
+    /// Reads the files for the first time: where to ask stands in them, and whose the port is.
+    pub(super) async fn prepare(&mut self, around: &Surroundings, known: &Known) {
+        if !self.last.done
+            && self.problem.is_none()
+            && let Some(quick) = self.files(around, known, true).await
+        {
+            // The rest of what is new is found once more; these are read only after a change.
+            self.activities = quick.activities;
         }
+    }
+
+    pub(super) async fn look(&mut self, around: Surroundings, known: Known) -> Told {
         let target = self.target();
         // Two homes with one port, as after a copy: it answers for the one whose process it is.
         let is_anothers = around.claimed.contains(&target.port) && self.claim().is_none();
         let reach = if is_anothers { Reach::Refused } else { http::probe(&target).await };
         let answered = matches!(reach, Reach::Answered(_));
         let known_before = known.clone();
-        let quick =
-            if self.problem.is_none() { self.files(&around, &known_before, answered).await } else { None };
+        let mut quick = None;
+        if self.problem.is_none() {
+            quick = self.files(&around, &known_before, answered).await;
+            self.slow_part(around.now, &known_before).await;
+        }
+        if around.rpc && answered {
+            self.ask(around.now, &target).await;
+        }
         self.tell(&around, known, &reach, quick)
+    }
+
+    /// Has the slow part done when it is time to, and takes over what it found.
+    async fn slow_part(&mut self, now: Timestamp, known: &Known) {
+        let running = self.last.process.as_ref().and_then(Presence::running).cloned();
+        let up_since = self.last.living_since.or(self.started_at).filter(|_| running.is_some());
+        // What a new process runs is worth knowing at once.
+        let is_new = running.is_some() && self.slow_for != running;
+        let due = is_new || self.slow_at.is_none_or(|at| now.millis_since(at).abs() >= SLOW_PAUSE);
+        let found = if self.slow.is_busy() {
+            self.slow.wait(SLOW_PATIENCE).await
+        } else if due {
+            self.slow_at = Some(now);
+            self.slow_for.clone_from(&running);
+            let question = slow::Question {
+                home: self.home.clone(),
+                config: self.last.config.clone(),
+                up_since,
+                running,
+                package: known.package.clone(),
+                now,
+            };
+            self.slow.run(SLOW_PATIENCE, move |memory| slow::read(&question, memory)).await
+        } else {
+            None
+        };
+        if let Some(found) = found {
+            self.last_slow = found;
+        }
+    }
+
+    /// Asks the gateway about its channels when it is time to: only one whose process and port are known for certain.
+    async fn ask(&mut self, now: Timestamp, target: &Target) {
+        let is_ours = self.claim().is_some() && self.last.lock_port == Some(target.port);
+        if !is_ours || self.asked_at.is_some_and(|at| now.millis_since(at).abs() < ASK_PAUSE) {
+            return;
+        }
+        self.asked_at = Some(now);
+        let path = self.home.config_path.clone();
+        let token =
+            tokio::task::spawn_blocking(move || config::token(&config::read(&path, config::MAX_BYTES).ok()?));
+        let Ok(Ok(Some(token))) = tokio::time::timeout(QUICK_PATIENCE, token).await else { return };
+        let Some(channels) = channels::ask(target, &token).await else { return };
+        let before = std::mem::take(&mut self.channels);
+        for channel in channels {
+            let times =
+                before.iter().find(|(old, _)| old.name == channel.name).map_or(0, |(_, times)| *times);
+            let times = if channel.connected == Some(false) { times.saturating_add(1) } else { 0 };
+            self.channels.push((channel, times));
+        }
+    }
+
+    /// The channels, and whether they are connected where that is known.
+    fn channels(&self, alive: bool) -> Vec<ClawChannel> {
+        if alive && !self.channels.is_empty() {
+            return self.channels.iter().map(|(channel, _)| channel.clone()).collect();
+        }
+        let config = self.last.config.as_ref();
+        let names = config.map(|config| config.channels.clone()).unwrap_or_default();
+        names.into_iter().map(|name| ClawChannel { name, connected: None }).collect()
     }
 
     /// Reads the files, and returns what is new in them.
@@ -200,11 +296,13 @@ impl Observer {
             alone: around.alone,
             answered,
             known: known.clone(),
+            salt: around.salt.clone(),
         };
         let quick = self.quick.run(QUICK_PATIENCE, move |memory| read(&question, memory)).await?;
         self.last = quick.clone();
         self.last.changes.clear();
         self.last.explained.clear();
+        self.last.activities.clear();
         Some(quick)
     }
 
@@ -214,6 +312,10 @@ impl Observer {
         let mut events = Vec::new();
         let mut crashes = Vec::new();
         if let Some(quick) = quick {
+            let earlier = std::mem::take(&mut self.activities);
+            let activities = if quick.activities.is_empty() { earlier } else { quick.activities };
+            known.sequence = activity::last(&activities).or(known.sequence);
+            events.extend(activity::events(&name, activities));
             known.mark = quick.mark;
             known.ran = quick.ran;
             for change in quick.changes.into_iter().rev().take(MAX_EVENTS).rev() {
@@ -252,7 +354,10 @@ impl Observer {
             Reach::Answered(answers) => Some(answers),
             _ => None,
         };
-        let version = self.version(state, answers);
+        let version = self.version(state, answers, &known);
+        if let Some(package) = &self.last_slow.package {
+            known.package = Some(package.clone());
+        }
         if let Some(version) = &version {
             if known.version.as_ref().is_some_and(|before| before != version) {
                 let (from, to) = (known.version.clone(), Some(version.clone()));
@@ -268,12 +373,14 @@ impl Observer {
 
     fn judge(&mut self, around: &Surroundings, reach: &Reach) -> (GatewayState, Vec<String>) {
         let now = around.now;
-        let running = self.last.process.as_ref().and_then(|process| process.running()).cloned();
+        let running = self.last.process.as_ref().and_then(Presence::running).cloned();
         if let Some(running) = &running
             && self.process_since.as_ref().is_none_or(|(before, _)| before != running)
         {
             self.process_since = Some((running.clone(), now));
             self.unreached = None;
+            self.channels.clear();
+            self.asked_at = None;
         }
         if matches!(reach, Reach::Answered(_)) {
             self.unreached = None;
@@ -290,6 +397,9 @@ impl Observer {
         if self.last.tally.crash_loop {
             also_failing.push("crash-loop".to_owned());
         }
+        // One that is just about to connect does not fail.
+        let failing = self.channels.iter().filter(|(_, times)| *times >= 2);
+        also_failing.extend(failing.map(|(channel, _)| format!("channel:{}", channel.name)));
         state::judge(&Observation {
             before: self.before,
             process: match (&self.last.process, self.problem.is_some()) {
@@ -308,16 +418,19 @@ impl Observer {
     }
 
     /// The version that runs.
-    fn version(&self, state: GatewayState, answers: Option<&Answers>) -> Option<String> {
+    fn version(&self, state: GatewayState, answers: Option<&Answers>, known: &Known) -> Option<String> {
         if matches!(state, GatewayState::Stopped | GatewayState::NotInstalled | GatewayState::Unknown) {
             return None;
         }
-        let said = answers.and_then(|answers| answers.startup.as_ref()?.version.clone());
-        // The database's is right as soon as the gateway has opened it, which is before it answers.
-        let opened = self.last.book.as_ref().and_then(|book| book.version.clone());
-        let touched = self.last.config.as_ref().and_then(|config| config.touched_version.clone());
-        let version = said.or(opened).or(touched);
-        version.filter(|version| answers.is_some() && process::is_version(version))
+        let Some(answers) = answers else {
+            // It is silent, and still the one that has told its version.
+            let running = self.last.process.as_ref()?.running()?;
+            return known.version.clone().filter(|_| self.answered_by.as_ref() == Some(running));
+        };
+        let said = answers.startup.as_ref().and_then(|startup| startup.version.clone());
+        let opened = || self.last.book.as_ref().and_then(|book| book.version.clone());
+        let touched = || self.last.config.as_ref().and_then(|config| config.touched_version.clone());
+        said.or_else(opened).or_else(touched).filter(|version| process::is_version(version))
     }
 
     fn gateway(
@@ -330,7 +443,7 @@ impl Observer {
         answers: Option<&Answers>,
     ) -> Gateway {
         let now = around.now;
-        let running = self.last.process.as_ref().and_then(|process| process.running());
+        let running = self.last.process.as_ref().and_then(Presence::running);
         let ready = answers.and_then(|answers| answers.ready.as_ref());
         let uptime = ready
             .and_then(|ready| ready.uptime_ms)
@@ -356,13 +469,14 @@ impl Observer {
                 outcome: exit.outcome,
             }
         });
-        let channels = self.last.config.as_ref().map(|config| config.channels.clone()).unwrap_or_default();
+        let slow = &self.last_slow;
         Gateway {
             name: self.home.name.clone(),
             state,
             failing,
             problem: self.problem(),
             version,
+            installed_version: slow.installed_version.clone(),
             pid: running.map(|running| running.inner_pid),
             started_at: self.started_at.filter(|_| alive),
             rss_bytes: self.last.load.rss_bytes,
@@ -371,8 +485,13 @@ impl Observer {
             boots: has_book.then_some(self.last.tally.boots),
             crashes: has_book.then_some(self.last.tally.crashes),
             last_exit,
-            channels: channels.into_iter().map(|name| ClawChannel { name, connected: None }).collect(),
-            ..Gateway::default()
+            channels: self.channels(alive),
+            agents: slow.agents,
+            sessions: slow.sessions,
+            sessions_active: slow.sessions_active,
+            cron: slow.cron.clone(),
+            tasks: slow.tasks.clone(),
+            workspaces: slow.workspaces.clone(),
         }
     }
 
@@ -503,7 +622,14 @@ fn read(question: &Question, memory: &mut Memory) -> Quick {
     let [database_file, _] = database_stamp;
     let changed = memory.database_stamp != Some(database_stamp) || running != process_before;
     if changed && database_file.is_some() {
-        if let Ok(book) = sqlite::read(&database, boots::read) {
+        let sequence = question.known.sequence;
+        let answer = sqlite::read(&database, |db| {
+            // What cannot be read of the one must not hide the other.
+            let activities = activity::read(db, sequence, &question.salt).unwrap_or_default();
+            Ok((boots::read(db)?, activities))
+        });
+        if let Ok((book, activities)) = answer {
+            quick.activities = activities;
             memory.book = Some(Arc::new(book));
             memory.database_stamp = Some(database_stamp);
         } else {

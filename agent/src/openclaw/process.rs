@@ -193,6 +193,15 @@ pub(crate) fn package_folders(user_home: &Path) -> Vec<PathBuf> {
     folders.iter().map(|folder| folder.join("openclaw")).collect()
 }
 
+/// Where a program lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Package {
+    /// As its process names it.
+    pub(crate) folder: PathBuf,
+    /// As it can be read from here while the process runs, also when that lives in a container.
+    pub(crate) inside: PathBuf,
+}
+
 /// The version of the program in a folder.
 pub(crate) fn version_in(package: &Path) -> Option<String> {
     parse_package(&config::read(&package.join("package.json"), 1024 * 1024).ok()?)
@@ -262,7 +271,7 @@ mod system {
     use std::os::unix::fs::MetadataExt as _;
 
     use super::{
-        BTreeSet, FileId, Lock, MAX_TREE, Path, PathBuf, ProcessId, Running, Seen, Used, package_of,
+        BTreeSet, FileId, Lock, MAX_TREE, Package, Path, PathBuf, ProcessId, Running, Seen, Used, package_of,
     };
 
     /// One line of the kernel about a process.
@@ -420,7 +429,7 @@ mod system {
     }
 
     /// The folder of the program that a gateway runs, as its helpers' arguments or its own name it.
-    pub(crate) fn package(running: &Running) -> Option<PathBuf> {
+    pub(crate) fn package(running: &Running) -> Option<Package> {
         let pids = tree(running.id.pid);
         let of_arguments = pids.iter().take(16).find_map(|pid| {
             let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
@@ -432,16 +441,16 @@ mod system {
             let node = std::fs::read_link(format!("/proc/{}/exe", running.id.pid)).ok()?;
             Some(node.parent()?.parent()?.join("lib/node_modules/openclaw"))
         })?;
-        // As the process sees it: it may live in a container.
         let inside = PathBuf::from(format!("/proc/{}/root", running.id.pid))
             .join(folder.strip_prefix("/").unwrap_or(&folder));
-        if inside.join("package.json").exists() { Some(inside) } else { Some(folder) }
+        let inside = if inside.join("package.json").exists() { inside } else { folder.clone() };
+        Some(Package { folder, inside })
     }
 }
 
 #[cfg(not(target_os = "linux"))]
 mod system {
-    use super::{FileId, Lock, Path, PathBuf, ProcessId, Running, Seen, Used};
+    use super::{FileId, Lock, Package, Path, ProcessId, Running, Seen, Used};
     use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
     fn with<T>(pid: u32, question: impl FnOnce(&sysinfo::Process) -> T) -> Option<T> {
@@ -499,7 +508,7 @@ mod system {
         })
     }
 
-    pub(crate) fn package(_: &Running) -> Option<PathBuf> {
+    pub(crate) fn package(_: &Running) -> Option<Package> {
         None
     }
 }
