@@ -311,7 +311,7 @@ pub(crate) fn bundle(state_dir: &Path, pid: u32, since: Timestamp) -> Option<Bun
     let entries = std::fs::read_dir(state_dir.join("logs/stability")).ok()?.flatten().take(10_000);
     let mut files: Vec<_> = entries
         .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| name.ends_with(".json") && name.contains(&part))
+        .filter(|name| name.strip_suffix(".json").is_some_and(|name| name.contains(&part)))
         .collect();
     // Their names begin with the time.
     files.sort();

@@ -4,9 +4,11 @@
 //! takes the gateway's token, which is sent to nobody but the process that is known to be the gateway, on this host, with
 //! no more than the right to read.
 
-use std::net::SocketAddr;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::time::Duration;
 
+use futures_util::{SinkExt as _, Stream as _};
 use protocol::ClawChannel;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -37,21 +39,16 @@ pub(crate) async fn ask(target: &Target, token: &Token) -> Option<Vec<ClawChanne
 }
 
 async fn talk(stream: impl AsyncRead + AsyncWrite + Unpin, token: &Token) -> Option<Vec<ClawChannel>> {
-    use std::future::poll_fn;
-    use std::pin::Pin;
-
     let config = WebSocketConfig::default()
         .max_message_size(Some(MAX_MESSAGE))
         .max_frame_size(Some(MAX_MESSAGE))
         .read_buffer_size(16 * 1024);
-    let host = SocketAddr::from(([127, 0, 0, 1], 80)).ip();
-    let url = format!("ws://{host}/");
-    let (socket, _) = tokio_tungstenite::client_async_with_config(url, stream, Some(config)).await.ok()?;
+    let (socket, _) =
+        tokio_tungstenite::client_async_with_config("ws://127.0.0.1/", stream, Some(config)).await.ok()?;
     let mut socket = Box::pin(socket);
     let mut answer = None;
     for _ in 0..MAX_MESSAGES {
-        let message =
-            poll_fn(|context| futures_util::Stream::poll_next(Pin::new(&mut socket), context)).await?;
+        let message = poll_fn(|context| Pin::new(&mut socket).poll_next(context)).await?;
         let Message::Text(text) = message.ok()? else { continue };
         let reply = match step(&text, token) {
             Step::Send(reply) => reply,
@@ -61,11 +58,10 @@ async fn talk(stream: impl AsyncRead + AsyncWrite + Unpin, token: &Token) -> Opt
                 break;
             }
         };
-        use futures_util::SinkExt as _;
         socket.send(Message::text(reply)).await.ok()?;
     }
     // It is told that we leave, so that it does not wait for us.
-    drop(socket.close(None).await);
+    drop(socket.close().await);
     answer
 }
 

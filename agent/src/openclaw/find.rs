@@ -374,6 +374,7 @@ fn parse_passwd(text: &str) -> Vec<User> {
 }
 
 #[cfg(unix)]
+#[expect(clippy::unnecessary_wraps, reason = "other systems have none")]
 fn own_uid() -> Option<u32> {
     Some(rustix::process::geteuid().as_raw())
 }

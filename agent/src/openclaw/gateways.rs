@@ -56,6 +56,8 @@ pub(crate) struct Known {
     pub(crate) mark: Option<Mark>,
     /// The last crash that was explained.
     pub(crate) crash: Option<Explained>,
+    /// How it last ended.
+    pub(crate) ended: Option<protocol::GatewayExit>,
     /// The process that was last seen, of a version without such a book.
     pub(crate) ran: Option<Ran>,
     /// Up to where its list of activities was told.
@@ -339,6 +341,250 @@ fn version(gateways: &[Gateway]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use protocol::{EventKind, GatewayOutcome, Payload as _};
+
+    use super::super::http::tests::{Fake, READY, Say};
+    use super::super::tests::real_home;
+
+    /// Later than everything in the samples.
+    const NOW: i64 = 1_795_152_000_000;
+
+    /// A home of the samples whose gateway listens where the fake does.
+    fn home_with(dir: &std::path::Path, port: u16) -> PathBuf {
+        let home = real_home(dir);
+        let text = std::fs::read_to_string(&home.config_path).unwrap();
+        std::fs::write(&home.config_path, text.replace("18789", &port.to_string())).unwrap();
+        home.state_dir
+    }
+
+    fn kinds(look: &Look) -> Vec<EventKind> {
+        let events = look.events.iter().filter(|event| event.kind != EventKind::Activity);
+        events.map(|event| event.kind).collect()
+    }
+
+    fn write(dir: &std::path::Path, sql: &str) {
+        let db = rusqlite::Connection::open(dir.join("state/openclaw.sqlite")).unwrap();
+        db.execute_batch(sql).unwrap();
+    }
+
+    /// A process that is there, and the lock it would hold.
+    #[cfg(target_os = "linux")]
+    fn lock(dir: &std::path::Path, port: u16) {
+        let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+        let started = stat.rsplit_once(')').unwrap().1.split_ascii_whitespace().nth(19).unwrap();
+        let folder = dir.join("tmp/openclaw-0");
+        std::fs::create_dir_all(&folder).unwrap();
+        let text = format!(
+            r#"{{"pid":{},"stateDir":"{}","port":{port},"startTime":{started}}}"#,
+            std::process::id(),
+            dir.display()
+        );
+        std::fs::write(folder.join("gateway.state.lock"), text).unwrap();
+    }
+
+    fn only(look: &Look) -> &Gateway {
+        assert_eq!(look.openclaw.gateways.len(), 1);
+        &look.openclaw.gateways[0]
+    }
+
+    #[tokio::test]
+    async fn nothing_is_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut gateways = Gateways::new(Some(dir.path().join("none")), false, Remembered::default());
+        let look = gateways.look(Timestamp(NOW)).await;
+        assert!(only(&look).problem.as_ref().unwrap().contains("--openclaw-home"));
+        assert_eq!(worst(&[]), GatewayState::NotInstalled);
+    }
+
+    #[tokio::test]
+    async fn one_that_is_stopped_tells_its_past_and_no_news() {
+        let dir = tempfile::tempdir().unwrap();
+        let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let state_dir = home_with(dir.path(), unused);
+        let mut gateways = Gateways::new(Some(dir.path().to_owned()), false, Remembered::default());
+        let look = gateways.look(Timestamp(NOW)).await;
+        let gateway = only(&look);
+        assert_eq!((gateway.state, gateway.version.as_deref()), (GatewayState::Stopped, None));
+        assert_eq!((gateway.boots, gateway.crashes), (Some(8), Some(4)));
+        let exit = gateway.last_exit.as_ref().unwrap();
+        assert_eq!(exit.outcome, GatewayOutcome::StartupFailed);
+        assert!(look.changed && look.crashes.is_empty());
+        assert_eq!(kinds(&look), [], "what happened before the agent came is no news");
+        assert!(look.events.len() > 20, "but what OpenClaw did is told");
+        assert_eq!(gateways.homes()[0].state_dir, state_dir);
+        let report = serde_json::to_string(&look.openclaw).unwrap();
+        for private in ["FAKE", "private-text", "lab-every"] {
+            assert!(!report.contains(private), "{report}");
+        }
+        let look = gateways.look(Timestamp(NOW + 2_000)).await;
+        assert!(!look.changed && look.events.is_empty());
+        // Another run of the agent begins where this one ended.
+        let text = serde_json::to_string(&gateways.remembered()).unwrap();
+        let mut again =
+            Gateways::new(Some(dir.path().to_owned()), false, serde_json::from_str(&text).unwrap());
+        assert!(again.look(Timestamp(NOW + 9_000)).await.events.is_empty());
+        // What happened while no agent ran is told by the next.
+        write(
+            &state_dir,
+            "INSERT INTO gateway_boot_lifecycle VALUES ('x', 19247, 1795150679600, NULL, NULL, NULL, NULL)",
+        );
+        write(
+            &state_dir,
+            "UPDATE gateway_boot_lifecycle SET started_at_ms = 1795151900000 WHERE boot_id = 'x'",
+        );
+        let mut later =
+            Gateways::new(Some(dir.path().to_owned()), false, serde_json::from_str(&text).unwrap());
+        let look = later.look(Timestamp(NOW + 10_000)).await;
+        assert_eq!(kinds(&look), [EventKind::GatewayStarted, EventKind::GatewayCrashed]);
+        assert_eq!((look.crashes.len(), only(&look).crashes), (1, Some(5)));
+        assert_eq!(only(&look).last_exit.as_ref().unwrap().outcome, GatewayOutcome::Crashed);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn one_that_runs_is_seen_in_every_state() {
+        let dir = tempfile::tempdir().unwrap();
+        let fake = Fake::start(READY).await;
+        let state_dir = home_with(dir.path(), fake.port);
+        lock(&state_dir, fake.port);
+        let row = format!(
+            "INSERT INTO gateway_boot_lifecycle VALUES ('live', {}, 1795151990000, NULL, NULL, NULL, NULL);",
+            std::process::id()
+        );
+        write(&state_dir, &row);
+        let mut gateways = Gateways::new(Some(dir.path().to_owned()), false, Remembered::default());
+        let mut now = Timestamp(NOW);
+        let mut look = async |say: Option<Say>| {
+            if let Some(say) = say {
+                fake.say(say);
+            }
+            now = now.plus_millis(4_000);
+            let look = gateways.look(now).await;
+            let events = protocol::Events {
+                v: 1,
+                spool: protocol::SpoolId::generate(),
+                seq: 1,
+                at: now,
+                events: look.events.clone(),
+            };
+            events.check().unwrap();
+            look
+        };
+        let ready = look(None).await;
+        let gateway = only(&ready);
+        assert_eq!(gateway.state, GatewayState::Running);
+        assert_eq!(gateway.version.as_deref(), Some("2026.9.6"));
+        assert_eq!(gateway.started_at, Some(Timestamp(1_795_151_990_000)));
+        assert_eq!(gateway.pid, Some(std::process::id()));
+        assert!(gateway.rss_bytes > Some(0) && gateway.event_loop_p99_ms == Some(20.7));
+        assert_eq!((gateway.agents, gateway.crashes), (Some(2), Some(4)), "its own row is no crash");
+        assert_eq!(kinds(&ready), []);
+        let starting = Say::Json(
+            503,
+            r#"{"ready":false,"failing":["startup-sidecars"]}"#,
+            r#"{"ok":false,"status":"starting","version":"2026.9.6","uptimeMs":1,"pendingReason":"startup-sidecars"}"#,
+        );
+        assert_eq!(only(&look(Some(starting)).await).state, GatewayState::Starting);
+        let failing =
+            Say::Json(503, r#"{"ready":false,"failing":["agent-database:ops"]}"#, r#"{"status":"started"}"#);
+        let degraded = look(Some(failing)).await;
+        assert_eq!(only(&degraded).failing, ["agent-database:ops"]);
+        assert_eq!(kinds(&degraded), [EventKind::GatewayDegraded]);
+        let well = look(Some(READY)).await;
+        assert_eq!(kinds(&well), [EventKind::GatewayRecovered]);
+        assert_eq!(well.events[0].duration_ms, Some(4_000));
+        let newer = Say::Json(200, r#"{"ready":true}"#, r#"{"status":"started","version":"2026.9.7"}"#);
+        let newer = look(Some(newer)).await;
+        assert_eq!(kinds(&newer), [EventKind::GatewayUpgraded]);
+        assert_eq!(newer.events[0].to.as_deref(), Some("2026.9.7"));
+        let silent = look(Some(Say::Nothing)).await;
+        assert_eq!(only(&silent).state, GatewayState::Running, "one slow answer is nothing");
+        assert_eq!(only(&silent).version.as_deref(), Some("2026.9.7"));
+        assert_eq!(only(&look(None).await).state, GatewayState::Running);
+        look(None).await;
+        let hung = look(None).await;
+        assert_eq!((only(&hung).state, kinds(&hung)), (GatewayState::Hung, vec![EventKind::GatewayHung]));
+        let draining = Say::Json(
+            503,
+            r#"{"ready":false,"failing":["gateway-draining"]}"#,
+            r#"{"ok":false,"status":"draining","version":"2026.9.7"}"#,
+        );
+        assert_eq!(only(&look(Some(draining)).await).state, GatewayState::Draining);
+        // It is killed: the port is shut, the lock stays with a number that is no more.
+        drop(fake);
+        let file = state_dir.join("tmp/openclaw-0/gateway.state.lock");
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, text.replace("\"startTime\":", "\"startTime\":1")).unwrap();
+        write(&state_dir, "UPDATE gateway_boot_lifecycle SET pid = 4000000 WHERE boot_id = 'live'");
+        let mut again = Gateways::new(Some(dir.path().to_owned()), false, gateways.remembered());
+        let look = again.look(Timestamp(NOW + 60_000)).await;
+        assert_eq!(
+            (only(&look).state, kinds(&look)),
+            (GatewayState::Stopped, vec![EventKind::GatewayCrashed])
+        );
+        assert!(look.changed && look.crashes.len() == 1);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_gateway_without_a_book_is_seen_by_its_process() {
+        let dir = tempfile::tempdir().unwrap();
+        let fake =
+            Fake::start(Say::Json(200, r#"{"ready":true,"failing":[],"uptimeMs":868}"#, "<html>")).await;
+        let state_dir = home_with(dir.path(), fake.port);
+        write(&state_dir, "DROP TABLE gateway_boot_lifecycle; DROP TABLE cron_jobs; DROP TABLE audit_events");
+        let mut gateways = Gateways::new(Some(dir.path().to_owned()), false, Remembered::default());
+        fake.say(Say::Html);
+        assert_eq!(only(&gateways.look(Timestamp(NOW)).await).state, GatewayState::Stopped);
+        fake.say(Say::Json(200, r#"{"ready":true,"failing":[],"uptimeMs":868}"#, "<html>"));
+        lock(&state_dir, fake.port);
+        let look = gateways.look(Timestamp(NOW + 2_000)).await;
+        assert_eq!(
+            (only(&look).state, kinds(&look)),
+            (GatewayState::Running, vec![EventKind::GatewayStarted])
+        );
+        assert_eq!((only(&look).boots, only(&look).version.as_deref()), (None, Some("2026.9.6")));
+        drop(fake);
+        let file = state_dir.join("tmp/openclaw-0/gateway.state.lock");
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, text.replace("\"startTime\":", "\"startTime\":1")).unwrap();
+        // The next run of the agent finds another process, or none.
+        let mut remembered = gateways.remembered();
+        for known in remembered.homes.values_mut() {
+            known.ran.as_mut().unwrap().started += 1;
+        }
+        let mut again = Gateways::new(Some(dir.path().to_owned()), false, remembered);
+        let look = again.look(Timestamp(NOW + 4_000)).await;
+        assert_eq!(
+            (only(&look).state, kinds(&look)),
+            (GatewayState::Stopped, vec![EventKind::GatewayCrashed])
+        );
+        assert_eq!(look.crashes[0].reason, "killed");
+    }
+
+    #[tokio::test]
+    async fn damaged_files_are_said_and_do_no_harm() {
+        let dir = tempfile::tempdir().unwrap();
+        let state_dir = home_with(dir.path(), 1);
+        std::fs::write(state_dir.join("openclaw.json"), "{ gateway: ").unwrap();
+        let look = Gateways::new(Some(dir.path().to_owned()), false, Remembered::default())
+            .look(Timestamp(NOW))
+            .await;
+        assert!(only(&look).problem.as_ref().unwrap().contains("openclaw.json"));
+        let database = state_dir.join("state/openclaw.sqlite");
+        let mut bytes = std::fs::read(&database).unwrap();
+        for byte in bytes.iter_mut().step_by(7) {
+            *byte = byte.wrapping_add(13);
+        }
+        std::fs::write(&database, bytes).unwrap();
+        std::fs::write(state_dir.join("openclaw.json"), "{gateway: {port: 1}}").unwrap();
+        let look = Gateways::new(Some(dir.path().to_owned()), false, Remembered::default())
+            .look(Timestamp(NOW))
+            .await;
+        assert!(only(&look).problem.as_ref().unwrap().contains("database"));
+        assert_eq!(only(&look).state, GatewayState::Stopped);
+    }
 
     /// Tells what it sees of a real OpenClaw: `OCW_HOME=DIR OCW_SECONDS=60 cargo test … -- --ignored --nocapture`.
     #[tokio::test]

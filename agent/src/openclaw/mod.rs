@@ -9,6 +9,7 @@ mod channels;
 mod config;
 mod cron;
 mod find;
+#[cfg_attr(not(test), expect(dead_code, reason = "the runtime will look through it"))]
 pub(crate) mod gateways;
 mod http;
 mod observer;
@@ -25,6 +26,7 @@ use sha2::{Digest as _, Sha256};
 
 /// One of OpenClaw's state folders on this host. Each has, or can have, a gateway of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[expect(clippy::struct_field_names, reason = "a user's home, not one of OpenClaw's")]
 pub(crate) struct Home {
     /// What it is called on this device: see [`protocol::Gateway::name`].
     pub(crate) name: String,
@@ -47,7 +49,8 @@ fn short_hash(parts: &[&str]) -> String {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let nibbles = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    nibbles.filter_map(|nibble| char::from_digit(u32::from(nibble), 16)).collect()
 }
 
 #[cfg(test)]

@@ -98,7 +98,7 @@ struct Memory {
     book: Option<Arc<Book>>,
     meter: Meter,
     tree_at: Option<Timestamp>,
-    memory_kills: Option<u64>,
+    out_of_memory_kills: Option<u64>,
     rss_bytes: Option<u64>,
     old_crash: Option<Explanation>,
 }
@@ -119,7 +119,6 @@ struct Quick {
     database_is_broken: bool,
     tally: Tally,
     living_since: Option<Timestamp>,
-    gave_up: bool,
     changes: Vec<Change>,
     activities: Vec<activity::Entry>,
     explained: Vec<Explanation>,
@@ -323,13 +322,19 @@ impl Observer {
                     Change::Ended(boot, _) => quick.explained.iter().find(|found| found.boot == boot.id),
                     Change::Started(_) | Change::Lost(_) => None,
                 };
-                events.push(event_of(&name, &change, explanation, now));
+                let told = event_of(&name, &change, explanation, now);
+                if let Change::Ended(_, exit) = &change {
+                    let reason = told.reason.clone();
+                    known.ended = Some(GatewayExit { at: Some(told.at), reason, outcome: exit.outcome });
+                }
+                events.push(told);
                 if let Change::Ended(boot, exit) = &change
                     && exit.outcome == GatewayOutcome::Crashed
                 {
                     let explanation = explanation.cloned().unwrap_or_default();
                     let at = explanation.at.or(exit.at).unwrap_or(now);
-                    let reason = explanation.reason.clone();
+                    let words = exit.reason.clone().unwrap_or_default();
+                    let reason = Some(explanation.reason).filter(|text| !text.is_empty()).unwrap_or(words);
                     known.crash = Some(Explained {
                         boot: boot.id.clone(),
                         at: Some(at),
@@ -469,6 +474,8 @@ impl Observer {
                 outcome: exit.outcome,
             }
         });
+        // The book forgets after a day, and some have none.
+        let last_exit = last_exit.or_else(|| known.ended.clone());
         let slow = &self.last_slow;
         Gateway {
             name: self.home.name.clone(),
@@ -655,7 +662,7 @@ fn read(question: &Question, memory: &mut Memory) -> Quick {
     } else {
         memory.meter = Meter::default();
     }
-    memory.memory_kills = process::out_of_memory_kills();
+    memory.out_of_memory_kills = process::out_of_memory_kills();
     memory.process = running;
     quick.process = Some(presence);
     quick
@@ -765,7 +772,7 @@ fn from_bundle(question: &Question, boot: &Boot) -> Explanation {
 fn how(question: &Question, pid: u32, memory: &Memory, is_now: bool) -> String {
     let home = &question.home;
     let kept_lock = process::locks(&home.state_dir, &home.config_path).iter().any(|lock| lock.pid == pid);
-    let kernel = match (memory.memory_kills, process::out_of_memory_kills()) {
+    let kernel = match (memory.out_of_memory_kills, process::out_of_memory_kills()) {
         (Some(before), Some(after)) => is_now && after > before,
         _ => false,
     };

@@ -74,7 +74,8 @@ pub(super) fn read(question: &Question, memory: &mut Memory) -> Slow {
     slow.agents = u32::try_from(agents.len()).ok().filter(|count| *count > 0);
     (slow.sessions, slow.sessions_active) = sessions(home, &config, &agents, &databases, now);
     let due = memory.walked_at.is_none_or(|at| now.millis_since(at).abs() >= WALK_PAUSE);
-    if due || memory.config != question.config {
+    // One that is not there costs nothing to look for again: it is made by the first turn.
+    if due || memory.workspaces.is_empty() || memory.config != question.config {
         memory.workspaces = workspaces(home, &config, &agents);
         memory.walked_at = Some(now);
         memory.config.clone_from(&question.config);
@@ -91,10 +92,9 @@ fn installed(question: &Question) -> (Option<String>, Option<PathBuf>) {
         return (Some(version), Some(package.folder));
     }
     let usual = process::package_folders(&question.home.user_home);
-    let folders = question.package.iter().chain(&usual);
+    let mut folders = question.package.iter().chain(&usual);
     folders
-        .filter_map(|folder| Some((Some(process::version_in(folder)?), Some(folder.clone()))))
-        .next()
+        .find_map(|folder| Some((Some(process::version_in(folder)?), Some(folder.clone()))))
         .unwrap_or((None, question.package.clone()))
 }
 

@@ -65,7 +65,7 @@ fn uri(path: &Path, at_rest: bool) -> String {
     for byte in text.bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' | b':' => {
-                uri.push(char::from(byte))
+                uri.push(char::from(byte));
             }
             _ => drop(write!(uri, "%{byte:02X}")),
         }

@@ -75,7 +75,7 @@ fn answered(answers: &Answers, also_failing: &[String]) -> (GatewayState, Vec<St
     if status == "draining" || says("gateway-draining") {
         return (GatewayState::Draining, failing);
     }
-    let ready = answers.ready.as_ref().map_or(answers.live, |ready| ready.ready);
+    let ready = answers.ready.as_ref().map_or(answers.live, |ready| ready.all_well);
     let only_starting = !failing.is_empty() && failing.iter().all(|text| text.starts_with("startup"));
     if !ready && (status == "starting" || only_starting) {
         return (GatewayState::Starting, failing);
@@ -105,10 +105,9 @@ fn silent(seen: &Observation<'_>) -> GatewayState {
 fn refused(seen: &Observation<'_>) -> GatewayState {
     let lease_is_fresh = seen.lease_age_ms.is_some_and(|age| age < LEASE_PATIENCE);
     match seen.process {
-        Seen::Gone => GatewayState::Stopped,
         // Its port cannot be reached from here either: what it writes is all there is.
         Seen::Unknown if lease_is_fresh => GatewayState::Running,
-        Seen::Unknown => GatewayState::Stopped,
+        Seen::Gone | Seen::Unknown => GatewayState::Stopped,
         Seen::There => {
             let old = seen.process_age_ms.is_some_and(|age| age > START_PATIENCE);
             if !seen.has_answered && !old {
@@ -140,7 +139,7 @@ mod tests {
     fn sample(prefix: &str) -> Answers {
         let mut answers = Answers { live: true, ..Answers::default() };
         for line in STATES.lines().filter(|line| line.starts_with(prefix)) {
-            let body = line.split_once("{").unwrap().1.replace(",...", "");
+            let body = line.split_once('{').unwrap().1.replace(",...", "");
             let body =
                 format!("{{{}", body.split(" and ").next().unwrap().split(" /healthz").next().unwrap());
             let body = &body[..=body.rfind('}').unwrap()];
@@ -154,7 +153,7 @@ mod tests {
         answers
     }
 
-    fn seen<'a>(reach: &'a Reach) -> Observation<'a> {
+    fn seen(reach: &Reach) -> Observation<'_> {
         Observation {
             before: GatewayState::Running,
             process: Seen::There,

@@ -60,7 +60,7 @@ mod tests {
     async fn what_hangs_is_not_started_twice_and_its_answer_counts() {
         let (release, gate) = std::sync::mpsc::channel::<()>();
         let mut work: Work<u32, u32> = Work::new();
-        let long = Duration::from_secs(60);
+        let long = Duration::from_mins(1);
         assert_eq!(work.run(long, |memory| std::mem::replace(memory, 7)).await, Some(0));
         let hang = move |memory: &mut u32| gate.recv().map_or(0, |()| *memory);
         assert_eq!(work.run(Duration::from_millis(10), hang).await, None);
