@@ -24,8 +24,10 @@ const QUICK_PATIENCE: Duration = Duration::from_millis(800);
 const SLOW_PATIENCE: Duration = Duration::from_millis(300);
 /// How often the slow part is done, in milliseconds.
 const SLOW_PAUSE: i64 = 45_000;
-/// How often the gateway is asked about its channels, in milliseconds.
+/// How often the gateway is asked about its channels, in milliseconds: it writes a line into its log each time.
 const ASK_PAUSE: i64 = 60_000;
+/// And how soon again when it did not answer, or a channel is not connected and may be just about to.
+const ASK_AGAIN: i64 = 30_000;
 /// How often descendants of the process are looked for, in milliseconds.
 const TREE_PAUSE: i64 = 30_000;
 /// How much of a log's end is read.
@@ -146,6 +148,8 @@ struct Question {
     seen: Arc<Vec<Seen>>,
     alone: bool,
     answered: bool,
+    /// Whether it was stopping at the look before.
+    draining: bool,
     known: Known,
     salt: String,
 }
@@ -257,7 +261,9 @@ impl Observer {
     /// Asks the gateway about its channels when it is time to: only one whose process and port are known for certain.
     async fn ask(&mut self, now: Timestamp, target: &Target) {
         let is_ours = self.claim().is_some() && self.last.lock_port == Some(target.port);
-        if !is_ours || self.asked_at.is_some_and(|at| now.millis_since(at).abs() < ASK_PAUSE) {
+        let is_open = self.channels.is_empty() || self.channels.iter().any(|(_, times)| *times == 1);
+        let pause = if is_open { ASK_AGAIN } else { ASK_PAUSE };
+        if !is_ours || self.asked_at.is_some_and(|at| now.millis_since(at).abs() < pause) {
             return;
         }
         self.asked_at = Some(now);
@@ -294,6 +300,7 @@ impl Observer {
             seen: Arc::clone(&around.seen),
             alone: around.alone,
             answered,
+            draining: self.before == GatewayState::Draining,
             known: known.clone(),
             salt: around.salt.clone(),
         };
@@ -781,6 +788,7 @@ fn how(question: &Question, pid: u32, memory: &Memory, is_now: bool) -> String {
     match (kept_lock, kernel) {
         (true, true) => format!("out of memory: ended by the kernel{used}"),
         // Its own end of the program would have taken the lock away.
+        (true, false) if is_now && question.draining => format!("killed while it was stopping{used}"),
         (true, false) => format!("killed{used}"),
         (false, _) => "exited without a word: its error is in the service's own log".to_owned(),
     }

@@ -84,11 +84,7 @@ pub(crate) fn locks(state_dir: &Path, config_path: &Path) -> Vec<Lock> {
             Some(dir) => dir == state_dir,
             None => lock.config_path.as_deref() == Some(config_path),
         };
-        found = lock_files(&std::env::temp_dir())
-            .iter()
-            .filter_map(|path| read_lock(path))
-            .filter(ours)
-            .collect();
+        found = system_locks().into_iter().filter(ours).collect();
     }
     found.dedup();
     found
@@ -96,7 +92,12 @@ pub(crate) fn locks(state_dir: &Path, config_path: &Path) -> Vec<Lock> {
 
 /// The locks in the system's folder, which tell of homes nobody knows of.
 pub(crate) fn system_locks() -> Vec<Lock> {
-    lock_files(&std::env::temp_dir()).iter().filter_map(|path| read_lock(path)).collect()
+    // A service may have a folder of its own for such things, and the agent another than the gateway.
+    let mut folders = vec![std::env::temp_dir()];
+    if cfg!(unix) && folders.iter().all(|folder| *folder != Path::new("/tmp")) {
+        folders.push(PathBuf::from("/tmp"));
+    }
+    folders.iter().flat_map(|folder| lock_files(folder)).filter_map(|path| read_lock(&path)).collect()
 }
 
 fn read_lock(path: &Path) -> Option<Lock> {
@@ -450,7 +451,7 @@ mod system {
 
 #[cfg(not(target_os = "linux"))]
 mod system {
-    use super::{FileId, Lock, Package, Path, ProcessId, Running, Seen, Used};
+    use super::{FileId, Lock, MAX_TREE, Package, Path, ProcessId, Running, Seen, Used, package_of};
     use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
     fn with<T>(pid: u32, question: impl FnOnce(&sysinfo::Process) -> T) -> Option<T> {
@@ -489,15 +490,33 @@ mod system {
     }
 
     pub(crate) fn hostname() -> Option<String> {
-        System::host_name()
+        System::host_name().ok()
     }
 
     pub(crate) fn out_of_memory_kills() -> Option<u64> {
         None
     }
 
+    /// A process and its descendants.
     pub(super) fn tree(root: u32) -> Vec<u32> {
-        vec![root]
+        let mut tree = vec![root];
+        let Ok(mut system) = System::new() else { return tree };
+        let kind = ProcessRefreshKind::nothing().without_tasks();
+        system.refresh_processes_specifics(ProcessesToUpdate::All, true, kind);
+        let mut next = 0;
+        while let Some(pid) = tree.get(next).copied() {
+            next += 1;
+            let children = system
+                .processes()
+                .values()
+                .filter(|process| process.parent().is_some_and(|parent| parent.as_u32() == pid));
+            for child in children.map(|process| process.pid().as_u32()) {
+                if tree.len() < MAX_TREE && !tree.contains(&child) {
+                    tree.push(child);
+                }
+            }
+        }
+        tree
     }
 
     pub(super) fn used(pid: u32) -> Option<Used> {
@@ -508,8 +527,21 @@ mod system {
         })
     }
 
-    pub(crate) fn package(_: &Running) -> Option<Package> {
-        None
+    /// The folder of the program that a gateway runs: by its arguments, or beside the node that runs it.
+    pub(crate) fn package(running: &Running) -> Option<Package> {
+        let mut system = System::new().ok()?;
+        let once = sysinfo::UpdateKind::OnlyIfNotSet;
+        let kind = ProcessRefreshKind::nothing().with_exe(once).with_cmd(once).without_tasks();
+        let pid = Pid::from_u32(running.id.pid);
+        system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), true, kind);
+        let process = system.process(pid)?;
+        let mut arguments = process.cmd().iter().take(3);
+        let folder = arguments.find_map(|argument| package_of(argument.to_str()?)).or_else(|| {
+            let bin = process.exe()?.parent()?;
+            let beside = [bin.join("node_modules/openclaw"), bin.join("../lib/node_modules/openclaw")];
+            beside.into_iter().find(|folder| folder.join("package.json").exists())
+        })?;
+        Some(Package { inside: folder.clone(), folder })
     }
 }
 

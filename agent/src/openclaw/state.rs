@@ -81,7 +81,9 @@ fn answered(answers: &Answers, also_failing: &[String]) -> (GatewayState, Vec<St
         return (GatewayState::Starting, failing);
     }
     for text in also_failing {
-        if !failing.contains(text) {
+        // It says so itself after some minutes, with the channel's name alone.
+        let own_word = text.strip_prefix("channel:").unwrap_or(text);
+        if !failing.iter().any(|said| said == text || said == own_word) {
             failing.push(text.clone());
         }
     }
@@ -192,6 +194,12 @@ mod tests {
             &["channel:telegram"],
             GatewayState::Degraded,
             &["agent-database:ops", "plugin-reload", "channel:telegram"],
+        );
+        check(
+            failing(r#"{"ready":false,"failing":["telegram"]}"#),
+            &["channel:telegram", "crash-loop"],
+            GatewayState::Degraded,
+            &["telegram", "crash-loop"],
         );
         check(failing(r#"{"ready":false,"failing":[]}"#), &[], GatewayState::Degraded, &[]);
         check(failing(r#"{"ready":false}"#), &[], GatewayState::Degraded, &[]);
