@@ -32,8 +32,8 @@ pub struct Config {
     pub pin: Option<Pin>,
     /// Where the agent keeps what it must remember.
     pub state_dir: PathBuf,
-    /// Where OpenClaw keeps its data, when not where it usually does.
-    pub openclaw_home: Option<PathBuf>,
+    /// How OpenClaw is read.
+    pub openclaw: OpenClawConfig,
     /// Time between two reports, at least a second.
     pub interval: Duration,
     /// The first level(s) of all topics.
@@ -42,12 +42,25 @@ pub struct Config {
     pub pack: bool,
     /// How much is kept while the server cannot be reached.
     pub spool_limits: SpoolLimits,
+}
+
+/// How OpenClaw is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenClawConfig {
+    /// Where it keeps its data, when not where it usually does.
+    pub home: Option<PathBuf>,
     /// Whether the gateway may be asked, with its token, what its files do not say.
-    pub openclaw_rpc: bool,
+    pub rpc: bool,
     /// Whether the text of errors is sent, redacted; without it only what kind they are.
-    pub openclaw_log_text: bool,
-    /// Whether OpenClaw's security audit is run.
-    pub openclaw_audit: bool,
+    pub log_text: bool,
+    /// Whether its security audit is run.
+    pub audit: bool,
+}
+
+impl Default for OpenClawConfig {
+    fn default() -> Self {
+        Self { home: None, rpc: false, log_text: true, audit: true }
+    }
 }
 
 impl Config {
@@ -58,14 +71,11 @@ impl Config {
             key,
             pin: None,
             state_dir,
-            openclaw_home: None,
+            openclaw: OpenClawConfig::default(),
             interval: DEFAULT_INTERVAL,
             topic_root: TopicRoot::default(),
             pack: true,
             spool_limits: SpoolLimits::default(),
-            openclaw_rpc: false,
-            openclaw_log_text: true,
-            openclaw_audit: true,
         }
     }
 }
@@ -272,10 +282,7 @@ impl Settings {
             topic_root: self.topic_root()?,
             spool_limits: self.spool_limits()?,
             pack: self.pack.unwrap_or(defaults.pack),
-            openclaw_rpc: self.openclaw_rpc.unwrap_or(defaults.openclaw_rpc),
-            openclaw_log_text: self.openclaw_log_text.unwrap_or(defaults.openclaw_log_text),
-            openclaw_audit: self.openclaw_audit.unwrap_or(defaults.openclaw_audit),
-            openclaw_home: self.openclaw_home,
+            openclaw: self.openclaw(),
             ..defaults
         })
     }
@@ -295,6 +302,17 @@ impl Settings {
     /// Time between two reports.
     pub fn interval(&self) -> Result<Duration, ConfigError> {
         self.interval.as_deref().map_or(Ok(DEFAULT_INTERVAL), parse_interval)
+    }
+
+    /// How OpenClaw is read.
+    pub fn openclaw(&self) -> OpenClawConfig {
+        let defaults = OpenClawConfig::default();
+        OpenClawConfig {
+            home: self.openclaw_home.clone(),
+            rpc: self.openclaw_rpc.unwrap_or(defaults.rpc),
+            log_text: self.openclaw_log_text.unwrap_or(defaults.log_text),
+            audit: self.openclaw_audit.unwrap_or(defaults.audit),
+        }
     }
 
     /// How much is kept while the server cannot be reached.
@@ -405,9 +423,8 @@ mod tests {
         assert_eq!(config.interval, defaults.interval);
         assert_eq!(config.topic_root, defaults.topic_root);
         assert_eq!(config.spool_limits, defaults.spool_limits);
-        let switches = |c: &Config| [c.pack, c.openclaw_rpc, c.openclaw_log_text, c.openclaw_audit];
-        assert_eq!(switches(&config), switches(&defaults));
-        assert_eq!((&config.pin, &config.openclaw_home), (&None, &None));
+        assert_eq!((config.pack, &config.openclaw), (defaults.pack, &defaults.openclaw));
+        assert_eq!(config.pin, None);
         assert_eq!(documented.logging().unwrap(), Settings::default().logging().unwrap());
     }
 

@@ -20,6 +20,7 @@ mod backoff;
 pub mod clock;
 mod collect;
 mod config;
+mod host_watch;
 mod link;
 mod memory;
 mod openclaw;
@@ -31,7 +32,7 @@ mod tls;
 mod trouble;
 
 pub use address::{DEFAULT_PORT, InvalidAddress, ServerAddress, Transport};
-pub use config::{Config, ConfigError, DEFAULT_FILE, Logging, Secret, Settings};
+pub use config::{Config, ConfigError, DEFAULT_FILE, Logging, OpenClawConfig, Secret, Settings};
 pub use runtime::{Error, Finding, Preview, VERSION, check, once, preview, run};
 pub use state::AlreadyRunning;
 pub use tls::{InvalidPin, Pin};

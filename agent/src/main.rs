@@ -62,13 +62,31 @@ fn show(settings: &Settings) -> anyhow::Result<ExitCode> {
     let interval = settings.interval()?;
     let device = settings.api_key()?.map_or_else(|| "<device>".to_owned(), |key| key.subject().to_string());
     let root = settings.topic_root()?;
+    let openclaw = settings.openclaw();
     block_on(async {
-        let preview = agent::preview(interval, &Clock::system()).await;
-        let birth = serde_json::to_string_pretty(&preview.birth)?;
-        let report = serde_json::to_string_pretty(&preview.report)?;
-        print(&format!(
-            "{{\n\"{root}/{device}/presence\": {birth},\n\"{root}/{device}/report\": {report}\n}}"
-        ))?;
+        let preview = agent::preview(interval, &openclaw, &Clock::system()).await;
+        let topic = |what: &str| format!("{root}/{device}/{what}");
+        let mut messages = vec![
+            (topic("presence"), serde_json::to_string_pretty(&preview.birth)?),
+            (topic("report"), serde_json::to_string_pretty(&preview.report)?),
+        ];
+        for usage in &preview.usage {
+            messages.push((topic("usage"), serde_json::to_string_pretty(usage)?));
+        }
+        if let Some(log) = &preview.log {
+            messages.push((topic("log"), serde_json::to_string_pretty(log)?));
+        }
+        if let Some(events) = &preview.events {
+            messages.push((topic("event"), serde_json::to_string_pretty(events)?));
+        }
+        if let Some(audit) = &preview.audit {
+            messages.push((topic("audit"), serde_json::to_string_pretty(audit)?));
+        }
+        // A list and not an object: there may be several messages of one topic.
+        let messages = messages
+            .into_iter()
+            .map(|(topic, payload)| format!("{{\"topic\": \"{topic}\", \"payload\": {payload}}}"));
+        print(&format!("[\n{}\n]", messages.collect::<Vec<_>>().join(",\n")))?;
         Ok(ExitCode::SUCCESS)
     })
 }

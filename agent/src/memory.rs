@@ -146,7 +146,7 @@ mod tests {
         assert_eq!(*open().0.get(), 1);
         memory.push(&mut spool, DeviceTopic::Log, STAMP, 2, |_, _| b"news".to_vec());
         drop(spool);
-        let (_, mut spool) = open();
+        let (_, spool) = open();
         assert_eq!((*memory.get(), spool.len()), (2, 1));
         // Killed between the note and the message.
         memory.write(Some(Next { spool: spool.id(), seq: spool.next_seq(), value: 3 }));

@@ -1,12 +1,13 @@
 //! The agent at work: sampling goes on whatever the connection does, and the connection takes what is there.
 
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::{
-    AgentHealth, ApiKey, Clock, DeviceTopic, OpenClaw, Payload, Presence, Report, SpoolId, Topic, TopicName,
-    pack, unpack,
+    AgentHealth, ApiKey, Audit, Clock, DeviceTopic, Events, Gateway, Log, Payload, Presence, Report, SpoolId,
+    Topic, TopicName, Usage, limits, pack, unpack,
 };
 use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
@@ -17,10 +18,12 @@ use crate::address::Transport;
 use crate::backoff::{self, delay};
 use crate::clock::{Clocks, Stamp};
 use crate::collect::{Collectors, Sample, boot_id, facts};
-use crate::config::Config;
+use crate::config::{Config, OpenClawConfig};
+use crate::host_watch::HostWatch;
 use crate::link::{Link, NotTaken, Target, Will};
+use crate::openclaw::watch::{Files, Watch};
 use crate::outbox::Outbox;
-use crate::spool::{Item, Spool};
+use crate::spool::{Item, Spool, SpoolLimits};
 use crate::state::{AlreadyRunning, State};
 use crate::trouble::{Cause, LinkError, Stage, explain};
 
@@ -29,6 +32,8 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Time between the two readings that the first sample's rates need.
 const WARM_UP: Duration = Duration::from_millis(300);
+/// How long the first report waits for the first look at OpenClaw.
+const FIRST_LOOK: Duration = Duration::from_secs(2);
 /// A sample that is younger counts as the present.
 const FRESH: Duration = Duration::from_secs(2);
 /// A connection that lasted as long is worth a quick return. Shorter ones slow down: two agents with one key take each
@@ -65,8 +70,7 @@ impl From<LinkError> for Error {
 /// key is logged, and tried again.
 pub async fn run(config: Config, clock: Clock, shutdown: CancellationToken) -> Result<(), Error> {
     let mut state = State::open(&config.state_dir)?;
-    let spool = state.spool(config.spool_limits).await;
-    let agent = Agent::new(&config, clock, spool);
+    let agent = Agent::new(&config, clock, &state).await;
     info!(
         device.id = %agent.device(), server = %config.server, interval_s = config.interval.as_secs(),
         version = VERSION, "agent started"
@@ -74,6 +78,8 @@ pub async fn run(config: Config, clock: Clock, shutdown: CancellationToken) -> R
     tokio::select! {
         () = agent.sample_for_ever() => {}
         () = agent.connect_for_ever(&mut state, &shutdown) => {}
+        () = agent.watch.run() => {}
+        () = agent.host.watch_for_ever(&agent.outbox) => {}
     }
     agent.outbox.with(Spool::close).await;
     info!("agent stopped");
@@ -83,13 +89,13 @@ pub async fn run(config: Config, clock: Clock, shutdown: CancellationToken) -> R
 /// Connects, sends a birth and one report, waits until the server has stored both, and says goodbye.
 pub async fn once(config: Config, clock: Clock) -> Result<(), Error> {
     let mut state = State::open(&config.state_dir)?;
-    let spool = state.spool(config.spool_limits).await;
-    let agent = Agent::new(&config, clock, spool);
+    let agent = Agent::new(&config, clock, &state).await;
     let mut collectors = Collectors::new();
     let connect = agent.connect(&mut state);
     let sample = async {
         collectors.sample().await;
         sleep(WARM_UP).await;
+        agent.watch.look_once().await;
         agent.push(collectors.sample().await).await;
     };
     let (connected, ()) = tokio::join!(connect, sample);
@@ -110,35 +116,63 @@ pub async fn once(config: Config, clock: Clock) -> Result<(), Error> {
     Ok(())
 }
 
-/// What would be sent.
+/// What would be sent. Every message as it would be now, but for the numbers that the spool gives.
 #[derive(Debug, Clone)]
 pub struct Preview {
     /// The birth of the next connection.
     pub birth: Presence,
     /// A report of this moment.
     pub report: Report,
+    /// What OpenClaw used, since it was installed; the newest quarters first.
+    pub usage: Vec<Usage>,
+    /// Its errors of late.
+    pub log: Option<Log>,
+    /// What happened to it since the agent last looked, as a new agent sees it.
+    pub events: Option<Events>,
+    /// How safe it is.
+    pub audit: Option<Audit>,
 }
 
-/// Measures as the agent would and sends nothing. Needs no server.
-pub async fn preview(interval: Duration, clock: &Clock) -> Preview {
+/// Measures and reads as the agent would, and sends nothing. Needs no server.
+pub async fn preview(interval: Duration, openclaw: &OpenClawConfig, clock: &Clock) -> Preview {
     let mut collectors = Collectors::new();
     collectors.sample().await;
-    sleep(WARM_UP).await;
+    let spool = Spool::in_memory(SpoolLimits::default());
+    let outbox = Arc::new(Outbox::new(spool, Clocks::new(clock.clone(), None)));
+    let found = Watch::new(outbox, openclaw.clone(), Files::default()).preview().await;
     let sample = collectors.sample().await;
     let now = clock.now();
     let epoch = u64::try_from(now.as_millis() / 1000).unwrap_or(0);
+    let mut seq = 0;
+    let (v, at, spool) = (1, now, SpoolId::generate());
+    let mut next = || {
+        seq += 1;
+        seq
+    };
+    let health = AgentHealth { spooled: Some(0), dropped: Some(0), ..AgentHealth::default() };
+    let sites = !found.sites.is_empty();
     Preview {
         birth: Presence::birth(epoch, now, VERSION, boot_id(), facts()),
         report: Report {
-            spool: SpoolId::generate(),
-            seq: 1,
-            at: now,
-            ..sample.into_report(
-                interval,
-                None,
-                AgentHealth { spooled: Some(0), dropped: Some(0), ..AgentHealth::default() },
-            )
+            spool,
+            seq: next(),
+            at,
+            ..sample.into_report(interval, Some(found.openclaw), health)
         },
+        usage: found
+            .rows
+            .chunks(limits::MAX_USAGE_ROWS)
+            .map(|rows| Usage { v, spool, seq: next(), at, ledger: found.ledger, rows: rows.to_vec() })
+            .collect(),
+        log: (!found.records.is_empty()).then(|| Log { v, spool, seq: next(), at, records: found.records }),
+        events: (!found.events.is_empty()).then(|| Events {
+            v,
+            spool,
+            seq: next(),
+            at,
+            events: found.events,
+        }),
+        audit: sites.then(|| Audit { spool, seq: next(), at, ..found.audit }),
     }
 }
 
@@ -164,6 +198,14 @@ pub async fn check(config: &Config, clock: &Clock) -> Vec<Finding> {
             format!("the state folder {dir} cannot be written ({error}); run as the agent's user, or give another with --state-dir"),
         ),
     });
+
+    findings.push(match spool_finding(&config.state_dir) {
+        Ok(text) => finding(Some(true), text),
+        Err(text) => finding(Some(false), text),
+    });
+    for gateway in openclaw_findings(config, clock).await {
+        findings.push(gateway);
+    }
 
     // A device is one connection: showing its key would end the one of an agent that runs. Then a key that nobody
     // has must do, which finds out everything but whether the real one is accepted.
@@ -216,6 +258,47 @@ pub async fn check(config: &Config, clock: &Clock) -> Vec<Finding> {
     findings
 }
 
+/// What waits in the folder of the spool, seen without touching it.
+fn spool_finding(state_dir: &Path) -> Result<String, String> {
+    let dir = state_dir.join("spool");
+    let files = match std::fs::read_dir(&dir) {
+        Ok(files) => files,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Ok("no reports wait on disk".to_owned());
+        }
+        Err(error) => return Err(format!("the spool {} cannot be read ({error})", dir.display())),
+    };
+    let sizes: Vec<u64> = files.flatten().filter_map(|file| Some(file.metadata().ok()?.len())).collect();
+    Ok(format!("the spool takes {} KiB in {} files", sizes.iter().sum::<u64>().div_ceil(1024), sizes.len()))
+}
+
+/// OpenClaw as the agent finds it, in words.
+async fn openclaw_findings(config: &Config, clock: &Clock) -> Vec<Finding> {
+    let outbox =
+        Arc::new(Outbox::new(Spool::in_memory(SpoolLimits::default()), Clocks::new(clock.clone(), None)));
+    let watch = Watch::new(outbox, config.openclaw.clone(), Files::default());
+    let found = watch.gateways_now().await;
+    if found.is_empty() {
+        let text = match &config.openclaw.home {
+            Some(home) => format!("no OpenClaw in {}: nothing of it will be reported", home.display()),
+            None => "no OpenClaw found on this machine; give its folder with --openclaw-home if it has one"
+                .to_owned(),
+        };
+        return vec![Finding { fine: None, text }];
+    }
+    let one = |(home, gateway): (PathBuf, Gateway)| {
+        let version =
+            gateway.version.or(gateway.installed_version).map_or_else(String::new, |v| format!(" {v}"));
+        let state = gateway.state.as_str().replace('_', " ");
+        let text = format!("OpenClaw{version} in {} ({}): {state}", home.display(), gateway.name);
+        match gateway.problem {
+            Some(problem) => Finding { fine: Some(false), text: format!("{text}; {problem}") },
+            None => Finding { fine: Some(true), text },
+        }
+    };
+    found.into_iter().map(one).collect()
+}
+
 /// What is known a publish by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Tag {
@@ -231,24 +314,34 @@ struct Agent {
     config: Config,
     clock: Clock,
     presence: TopicName,
-    outbox: Outbox,
-    /// What OpenClaw was like at the last look.
-    openclaw: Mutex<Option<OpenClaw>>,
+    outbox: Arc<Outbox>,
+    watch: Watch,
+    host: HostWatch,
     /// Told when the present is wanted before it is due.
     wanted: Notify,
 }
 
 impl Agent {
-    fn new(config: &Config, clock: Clock, spool: Spool) -> Self {
+    async fn new(config: &Config, clock: Clock, state: &State) -> Self {
         let device = config.key.subject();
-        let clocks = Clocks::new(clock.clone(), boot_id().as_ref().map(|id| id.0.as_str()));
+        let spool = state.spool(config.spool_limits).await;
+        let boot = tokio::task::spawn_blocking(boot_id).await.unwrap_or_default().map(|id| id.0);
+        let clocks = Clocks::new(clock.clone(), boot.as_deref());
+        let outbox = Arc::new(Outbox::new(spool, clocks));
+        let files = Files {
+            gateways: state.file("gateways.json"),
+            ledger: state.file("ledger.sqlite"),
+            log: state.file("log.json"),
+            audit: state.file("audit.json"),
+        };
         Self {
             target: target(config, &clock),
             presence: Topic { device, what: DeviceTopic::Presence }.name(&config.topic_root),
             config: config.clone(),
             clock,
-            outbox: Outbox::new(spool, clocks),
-            openclaw: Mutex::new(None),
+            watch: Watch::new(Arc::clone(&outbox), config.openclaw.clone(), files),
+            host: HostWatch::new(state.file("host.json"), boot),
+            outbox,
             wanted: Notify::new(),
         }
     }
@@ -262,6 +355,8 @@ impl Agent {
         let mut collectors = Collectors::new();
         collectors.sample().await;
         sleep(WARM_UP).await;
+        // The first report is to say how OpenClaw is; a host that answers slowly is not waited for.
+        timeout(FIRST_LOOK, self.watch.looked()).await.ok();
         let mut ticks = interval(self.config.interval);
         // After a suspend or a stall the next sample comes at once and the ones missed never.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -269,6 +364,7 @@ impl Agent {
             tokio::select! {
                 _ = ticks.tick() => {}
                 () = self.wanted.notified() => ticks.reset(),
+                () = self.watch.changed.notified() => {}
             }
             self.push(collectors.sample().await).await;
         }
@@ -276,9 +372,8 @@ impl Agent {
 
     async fn push(&self, sample: Sample) {
         let interval = self.config.interval;
-        let health = self.outbox.health().await;
-        let openclaw = self.openclaw.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let report = sample.into_report(interval, openclaw, health);
+        let health = AgentHealth { backfill_pct: self.watch.backfill_pct(), ..self.outbox.health().await };
+        let report = sample.into_report(interval, self.watch.openclaw(), health);
         let seq = self
             .outbox
             .push(DeviceTopic::Report, move |spool, seq, stamp| {

@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use super::Home;
 use super::boots::Mark;
 use super::find::{Env, Found, Owner, find};
-use super::observer::{Crash, Observer, Surroundings};
+use super::observer::{Crash, Observer, Site, Surroundings};
 use super::process::{self, Seen};
 use super::work::Work;
 
@@ -150,6 +150,11 @@ impl Gateways {
     /// The homes found at the last look.
     pub(crate) fn homes(&self) -> &[Home] {
         &self.homes
+    }
+
+    /// What other readers need to know of each home, as of the last look.
+    pub(crate) fn sites(&self) -> Vec<Site> {
+        self.observers.iter().map(|observer| observer.site(&self.known(&observer.home))).collect()
     }
 
     /// What the next run of the agent should begin with.

@@ -21,6 +21,7 @@ mod slow;
 pub(crate) mod sqlite;
 mod state;
 pub(crate) mod usage;
+pub(crate) mod watch;
 mod work;
 mod workspace;
 

@@ -60,6 +60,22 @@ pub(super) struct Surroundings {
     pub(super) rpc: bool,
 }
 
+/// What other readers of OpenClaw need to know of a home.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Site {
+    pub(crate) home: Home,
+    /// The gateway's process.
+    pub(crate) pid: Option<u32>,
+    /// Where the gateway listens.
+    pub(crate) port: Option<u16>,
+    /// Where its configuration has it write its log.
+    pub(crate) log_file: Option<PathBuf>,
+    /// The version that runs, or last ran.
+    pub(crate) version: Option<String>,
+    /// Where its program lies.
+    pub(crate) package: Option<PathBuf>,
+}
+
 /// What an observer found.
 pub(super) struct Told {
     pub(super) gateway: Gateway,
@@ -155,6 +171,19 @@ struct Question {
 }
 
 impl Observer {
+    /// What other readers need to know.
+    pub(super) fn site(&self, known: &Known) -> Site {
+        let config = self.last.config.as_deref();
+        Site {
+            home: self.home.clone(),
+            pid: self.last.process.as_ref().and_then(Presence::running).map(|running| running.id.pid),
+            port: self.last.lock_port.or(config.and_then(|config| config.port)),
+            log_file: config.and_then(|config| config.log_file.clone()),
+            version: known.version.clone(),
+            package: known.package.clone(),
+        }
+    }
+
     pub(super) fn new(home: Home, problem: Option<String>) -> Self {
         Self {
             home,

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use protocol::{LogLevel, LogRecord, Timestamp, limits};
 
 use self::line::Line;
+pub(crate) use self::tail::Position;
 use self::tail::{Positions, Start};
 use crate::openclaw::Home;
 use crate::openclaw::redact::{redact, shorten};
@@ -268,7 +269,7 @@ fn context(place: &Place, before: Timestamp) -> Vec<String> {
 }
 
 /// What node prints when nobody catches an error: the last such text of a program's output.
-fn last_words(printed: &str) -> Option<String> {
+pub(crate) fn last_words(printed: &str) -> Option<String> {
     // It ends with the version; the error stands before the lines that say where.
     let end = printed.rfind("\nNode.js v")?;
     let text = shorten(printed, end);
