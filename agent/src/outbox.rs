@@ -17,8 +17,8 @@ use crate::spool::Spool;
 pub(crate) struct Outbox {
     spool: Arc<AsyncMutex<Spool>>,
     clocks: Mutex<Clocks>,
-    /// When the newest report was taken.
-    newest_report: Mutex<Option<Instant>>,
+    /// The newest report: its number, and when it was taken.
+    newest_report: Mutex<Option<(u64, Instant)>>,
     /// Told after each push.
     pub(crate) pushed: Notify,
 }
@@ -58,14 +58,14 @@ impl Outbox {
         let stamp = self.stamp();
         let seq = self.with(move |spool| spool.push(what, stamp, |id, seq| encode(id, seq, stamp))).await;
         if what == DeviceTopic::Report {
-            *lock(&self.newest_report) = Some(Instant::now());
+            *lock(&self.newest_report) = Some((seq, Instant::now()));
         }
         self.pushed.notify_one();
         seq
     }
 
-    /// When the newest report was taken.
-    pub(crate) fn newest_report(&self) -> Option<Instant> {
+    /// The newest report: its number, and when it was taken.
+    pub(crate) fn newest_report(&self) -> Option<(u64, Instant)> {
         *lock(&self.newest_report)
     }
 

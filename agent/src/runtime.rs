@@ -383,8 +383,9 @@ impl Agent {
         debug!(report.seq = seq, "report taken");
     }
 
-    fn has_present(&self) -> bool {
-        self.outbox.newest_report().is_some_and(|newest| newest.elapsed() < FRESH)
+    /// The number of the newest report, if that is young enough to be the present.
+    fn present(&self) -> Option<u64> {
+        self.outbox.newest_report().filter(|(_, at)| at.elapsed() < FRESH).map(|(seq, _)| seq)
     }
 
     /// Connects, serves the connection until it is lost, and so on until `shutdown`.
@@ -455,15 +456,15 @@ impl Agent {
         self.send_birth(&mut link, epoch).await;
         // The present first: the newest report if it is fresh, or else one taken now. All before it is backlog, and
         // waits until the present has left (or had been confirmed on the connection before).
-        let fresh = self.has_present();
+        let fresh = self.present();
         let (present, mut present_sent) = self
             .outbox
-            .with(move |spool| {
-                let next = spool.next_seq();
-                if fresh { (next - 1, !spool.has_unsent(next - 1..next)) } else { (next, false) }
+            .with(move |spool| match fresh {
+                Some(seq) => (seq, !spool.has_unsent(seq..seq + 1)),
+                None => (spool.next_seq(), false),
             })
             .await;
-        if !fresh {
+        if fresh.is_none() {
             self.wanted.notify_one();
         }
         let mut pace = interval(BACKLOG_PAUSE);
