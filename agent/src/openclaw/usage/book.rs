@@ -5,6 +5,7 @@
 //!
 //! The file holds no text but the names of models, providers and agents. Sessions and files are there as hashes.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io;
@@ -337,6 +338,16 @@ impl Book {
         self.rows("ORDER BY quarter, provider, model, agent, cause LIMIT ?1", i64::MAX)
     }
 
+    /// Sums of all time, by provider and model.
+    pub(super) fn totals(&self) -> rusqlite::Result<BTreeMap<(String, String), Counts>> {
+        let mut sums = self.db.prepare(
+            "SELECT p.text, m.text, sum(turns), sum(error_turns), sum(unmetered_turns), sum(input), sum(output),
+                    sum(cache_read), sum(cache_write), sum(reasoning), sum(cost_nano_usd), sum(unpriced)
+             FROM total JOIN name p ON p.id = provider JOIN name m ON m.id = model GROUP BY provider, model",
+        )?;
+        sums.query_map([], |row| Ok(((row.get(0)?, row.get(1)?), read_counts(row, 2)?)))?.collect()
+    }
+
     fn rows(&self, which: &str, limit: i64) -> rusqlite::Result<Vec<UsageRow>> {
         let sql = format!(
             "SELECT quarter, p.text, m.text, a.text, cause, turns, error_turns, unmetered_turns, input, output,
@@ -383,12 +394,16 @@ impl Unusable {
     }
 }
 
-fn read_row(row: &Row<'_>) -> rusqlite::Result<UsageRow> {
+fn read_counts(row: &Row<'_>, from: usize) -> rusqlite::Result<Counts> {
     let mut columns = [0; 10];
     for (at, column) in columns.iter_mut().enumerate() {
-        *column = row.get(at + 5)?;
+        *column = row.get(at + from)?;
     }
-    let counts = Counts::from_columns(columns);
+    Ok(Counts::from_columns(columns))
+}
+
+fn read_row(row: &Row<'_>) -> rusqlite::Result<UsageRow> {
+    let counts = read_counts(row, 5)?;
     Ok(UsageRow {
         quarter: Timestamp(row.get(0)?),
         provider: row.get(1)?,
