@@ -48,7 +48,7 @@ CREATE TABLE source (
 -- A session in a database: the last row that was read.
 CREATE TABLE session (
   source INTEGER NOT NULL, id INTEGER NOT NULL, seq INTEGER NOT NULL, generation INTEGER NOT NULL,
-  prompt INTEGER NOT NULL,
+  updated INTEGER NOT NULL, prompt INTEGER NOT NULL,
   PRIMARY KEY (source, id)
 ) WITHOUT ROWID;
 -- What kind of session an id is, which its archives no longer tell.
@@ -93,6 +93,7 @@ pub(super) struct Source {
 pub(super) struct Cursor {
     pub(super) seq: i64,
     pub(super) generation: i64,
+    pub(super) updated: i64,
     pub(super) prompt: Prompt,
 }
 
@@ -287,21 +288,24 @@ impl Book {
 
     pub(super) fn cursor(&self, source: i64, session: i64) -> rusqlite::Result<Option<Cursor>> {
         self.db
-            .prepare_cached("SELECT seq, generation, prompt FROM session WHERE source = ?1 AND id = ?2")?
+            .prepare_cached(
+                "SELECT seq, generation, updated, prompt FROM session WHERE source = ?1 AND id = ?2",
+            )?
             .query_row([source, session], |row| {
                 Ok(Cursor {
                     seq: row.get(0)?,
                     generation: row.get(1)?,
-                    prompt: Prompt::from_stored(row.get(2)?),
+                    updated: row.get(2)?,
+                    prompt: Prompt::from_stored(row.get(3)?),
                 })
             })
             .optional()
     }
 
     pub(super) fn set_cursor(&mut self, source: i64, session: i64, cursor: Cursor) -> rusqlite::Result<()> {
-        self.db
-            .prepare_cached("INSERT OR REPLACE INTO session VALUES (?1, ?2, ?3, ?4, ?5)")?
-            .execute(params![source, session, cursor.seq, cursor.generation, cursor.prompt as i64])?;
+        self.db.prepare_cached("INSERT OR REPLACE INTO session VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?.execute(
+            params![source, session, cursor.seq, cursor.generation, cursor.updated, cursor.prompt as i64],
+        )?;
         Ok(())
     }
 

@@ -29,6 +29,8 @@ pub(super) struct Listed {
     pub(super) last_seq: i64,
     /// Another one when rows were rewritten.
     pub(super) generation: i64,
+    /// When it was last written; 0 if OpenClaw does not say.
+    pub(super) updated: i64,
 }
 
 /// A session to be read on from a row.
@@ -106,6 +108,11 @@ pub(super) fn agents(db: &Connection, state_dir: &Path) -> rusqlite::Result<Vec<
 
 /// The next sessions after the one called `after`, at most [`LISTED`].
 pub(super) fn list(db: &Connection, after: &str) -> rusqlite::Result<Vec<Listed>> {
+    // Damage to the sessions' records must not cost their events.
+    list_with(db, after, true).or_else(|_| list_with(db, after, false))
+}
+
+fn list_with(db: &Connection, after: &str, has_records: bool) -> rusqlite::Result<Vec<Listed>> {
     if columns(db, "transcript_events")?.is_empty() {
         return Ok(Vec::new());
     }
@@ -126,6 +133,10 @@ pub(super) fn list(db: &Connection, after: &str) -> rusqlite::Result<Vec<Listed>
             break;
         }
     }
+    let mut updated = "NULL";
+    if has_records && has(&columns(db, "session_windows")?, &["session_id", "transcript_updated_at"]) {
+        updated = "(SELECT transcript_updated_at FROM session_windows w WHERE w.session_id = s.id)";
+    }
     // From one session to the next through the primary key, without passing its rows.
     let mut rows = db.prepare(&format!(
         "WITH RECURSIVE s (id) AS (
@@ -133,7 +144,8 @@ pub(super) fn list(db: &Connection, after: &str) -> rusqlite::Result<Vec<Listed>
            UNION ALL
            SELECT (SELECT min(session_id) FROM transcript_events WHERE session_id > s.id) FROM s WHERE s.id IS NOT NULL
          )
-         SELECT s.id, (SELECT max(seq) FROM transcript_events e WHERE e.session_id = s.id), {generation}
+         SELECT s.id, (SELECT max(seq) FROM transcript_events e WHERE e.session_id = s.id), {generation},
+                {updated}
          FROM s WHERE s.id IS NOT NULL LIMIT {LISTED}"
     ))?;
     rows.query_map([after], |row| {
@@ -142,9 +154,22 @@ pub(super) fn list(db: &Connection, after: &str) -> rusqlite::Result<Vec<Listed>
             ValueRef::Integer(n) => n,
             other => event::hash(&[other.as_bytes().unwrap_or_default()]),
         };
-        Ok(Listed { session: row.get(0)?, last_seq: row.get(1)?, generation })
+        let updated = row.get::<_, Option<i64>>(3)?.unwrap_or(0);
+        Ok(Listed { session: row.get(0)?, last_seq: row.get(1)?, generation, updated })
     })?
     .collect()
+}
+
+/// What kind the sessions are that OpenClaw moved out into cold archives: their records stay here.
+pub(super) fn cold(db: &Connection) -> rusqlite::Result<Vec<(String, Class)>> {
+    if !has(&columns(db, "session_transcript_cold_archives")?, &["session_id"]) {
+        return Ok(Vec::new());
+    }
+    let columns = Columns::of(db)?;
+    let mut rows = db.prepare("SELECT session_id FROM session_transcript_cold_archives LIMIT 10000")?;
+    let sessions: Vec<String> = rows.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    let classes = sessions.into_iter().map(|session| Ok((columns.origin(db, &session)?.class, session)));
+    classes.map(|found| found.map(|(class, session)| (session, class))).collect()
 }
 
 /// Reads the sessions that are wanted, in their order, until the page is full.

@@ -123,11 +123,10 @@ fn memory(what: &str) -> String {
 
 fn add_one(database: &Path) {
     let db = Connection::open(database).unwrap();
-    let seq = i64::try_from(EVENTS).unwrap();
     let more = answer("00000000-0000-4000-8000-ffffffffffff", 1_790_000_000_000, 0, "x");
-    db.execute("DELETE FROM transcript_events WHERE seq = ?1", [seq]).unwrap();
-    let row = "SELECT min(session_id), ?1, ?2, 0, NULL, NULL, NULL FROM transcript_events";
-    db.execute(&format!("INSERT INTO transcript_events {row}"), (seq, more)).unwrap();
+    let row = "SELECT min(session_id), max(seq) + 1, ?1, 0, NULL, NULL, NULL FROM transcript_events
+               WHERE session_id = (SELECT min(session_id) FROM transcript_events)";
+    db.execute(&format!("INSERT INTO transcript_events {row}"), [more]).unwrap();
 }
 
 #[test]

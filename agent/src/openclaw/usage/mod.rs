@@ -315,6 +315,14 @@ impl Scan<'_> {
             after.clone_from(&last.session);
             self.sessions(of, path, id, listed, &mut seen)?;
         }
+        match sqlite::read(path, databases::cold) {
+            Ok(cold) => {
+                for (session, class) in cold {
+                    self.book.set_class(session_id(&session), class)?;
+                }
+            }
+            Err(error) => self.say(of.home, path, explain(&error)),
+        }
         if seen.complete {
             seen.complete = self.kept_archives(of, path, id)?;
         }
@@ -349,15 +357,20 @@ impl Scan<'_> {
             let cursor = self.book.cursor(source, session_id(&listed.session))?;
             let rows = u64::try_from(listed.last_seq.saturating_add(1)).unwrap_or(0);
             seen.rows += rows;
-            match cursor {
-                Some(cursor) if cursor.generation == listed.generation && cursor.seq <= listed.last_seq => {
+            let is_grown = |cursor: &Cursor| {
+                cursor.generation == listed.generation
+                    && (cursor.seq < listed.last_seq
+                        || (cursor.seq == listed.last_seq && cursor.updated == listed.updated))
+            };
+            match cursor.filter(is_grown) {
+                Some(cursor) => {
                     seen.read += u64::try_from(cursor.seq.saturating_add(1)).unwrap_or(0);
                     if cursor.seq < listed.last_seq {
                         wanted.push(Wanted { after: cursor.seq, prompt: cursor.prompt, listed });
                     }
                 }
-                // Rows that were there have been rewritten: all of it again.
-                _ => wanted.push(Wanted { after: -1, prompt: Prompt::None, listed }),
+                // Rows that were there have been written anew: all of it again.
+                None => wanted.push(Wanted { after: -1, prompt: Prompt::None, listed }),
             }
         }
         let mut at = 0;
@@ -393,7 +406,8 @@ impl Scan<'_> {
                 seen.read += u64::try_from(part.seq - wanted.after).unwrap_or(0);
                 // At the end by what was listed: what came since is another change.
                 let seq = if part.is_end { part.seq.max(wanted.listed.last_seq) } else { part.seq };
-                let cursor = Cursor { seq, generation: wanted.listed.generation, prompt: part.prompt };
+                let Listed { generation, updated, .. } = wanted.listed;
+                let cursor = Cursor { seq, generation, updated, prompt: part.prompt };
                 self.book.set_cursor(source, session, cursor)?;
                 self.book.set_class(session, part.class)?;
                 wanted.after = seq;
@@ -603,6 +617,7 @@ impl Scan<'_> {
             class = self.book.class(session_id(&header))?;
             session = header;
         }
+        let mut blank = 0;
         loop {
             if self.left == 0 {
                 return Ok(false);
@@ -627,7 +642,14 @@ impl Scan<'_> {
                 }
             };
             let length = line.len();
-            if !line.iter().all(u8::is_ascii_whitespace) {
+            if line.iter().all(u8::is_ascii_whitespace) {
+                // Endless nothing, which compresses so well, is work as well.
+                blank += length + 1;
+                if blank >= EVENT_BYTES {
+                    self.spend(0, blank);
+                    blank = 0;
+                }
+            } else {
                 let event = if told.form == Form::Cold {
                     match event::parse_cold(line) {
                         Ok(Cold::Header(header)) => {

@@ -63,6 +63,22 @@ fn real_home(version: &str) -> (TempDir, Home) {
     (dir, home_in(&state_dir))
 }
 
+/// All files below a folder, with their sizes.
+fn files(folder: &Path) -> Vec<(PathBuf, u64)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            let size = fs::metadata(&path).unwrap().len();
+            found.push((path, size));
+        }
+    }
+    found.sort();
+    found
+}
+
 fn memory() -> Ledger {
     Ledger::open(None, NOW)
 }
@@ -124,9 +140,11 @@ fn check_legacy(ledger: &Ledger) {
 
 #[test]
 fn a_real_home_of_2026_9_is_counted_exactly() {
-    let (_dir, home) = real_home("2026.9.6");
+    let (dir, home) = real_home("2026.9.6");
     let mut ledger = memory();
+    let before = files(dir.path());
     quietly(&mut ledger, &[home]);
+    assert_eq!(files(dir.path()), before, "nothing is made or changed");
     let expected = expected("2026.9.6");
     let names = ["n", "i", "o", "cr", "cw"];
     assert_eq!(sum_of(&ledger.rows()), numbers(&expected["unique"], names));
@@ -368,7 +386,23 @@ fn only_what_changed_is_read() {
     assert_eq!(quietly(&mut ledger, &made.homes()), 6);
     made.turn(&sessions[4], "another", 5);
     assert_eq!(quietly(&mut ledger, &made.homes()), 2);
-    assert_eq!(tokens(&ledger), 20 * 10 * 2 + 3 + 5, "what was deleted stays counted");
+    // Rows that went and others that came in their place, with nothing but the time to tell.
+    let (id, at) = (uuid(made.id()), made.at());
+    made.db
+        .execute(
+            "UPDATE transcript_events SET event_json = ?2, event_zstd = NULL
+             WHERE session_id = ?1 AND seq = (SELECT max(seq) FROM transcript_events WHERE session_id = ?1)",
+            (&sessions[9], answer(&id, at, 7, "x")),
+        )
+        .unwrap();
+    made.db
+        .execute(
+            "UPDATE session_windows SET transcript_updated_at = ?2 WHERE session_id = ?1",
+            (&sessions[9], at),
+        )
+        .unwrap();
+    assert_eq!(quietly(&mut ledger, &made.homes()), 21);
+    assert_eq!(tokens(&ledger), 20 * 10 * 2 + 3 + 5 + 7, "what was deleted stays counted");
 }
 
 #[test]
@@ -460,6 +494,13 @@ fn archives_are_read_once() {
         zstd::bulk::compress(cold.join("\n").as_bytes(), 3).unwrap(),
     )
     .unwrap();
+    made.db
+        .execute_batch(
+            "CREATE TABLE session_transcript_cold_archives (session_id TEXT PRIMARY KEY, archive_name TEXT);
+             INSERT INTO session_transcript_cold_archives VALUES ('c', '0a1b.jsonl.zst');
+             INSERT INTO session_windows (session_id, session_key, created_at) VALUES ('c', 'agent:main:cron:1', 0);",
+        )
+        .unwrap();
     // None of these.
     for other in
         ["a.trajectory.jsonl", "a.checkpoint.00000000-0000-4000-8000-000000000001.jsonl", "a.jsonl.bak"]
@@ -482,6 +523,8 @@ fn archives_are_read_once() {
             }
         }
         assert_eq!((tokens(&ledger), looked_at), (30, 10 + 15 + 31));
+        let cron = ledger.rows().into_iter().find(|row| row.trigger == UsageTrigger::Cron).unwrap();
+        assert!(cron.turns >= 10, "what is only in the cold archive: {cron:?}");
         assert_eq!(quietly(&mut ledger, &made.homes()), 0);
     }
 }
