@@ -182,7 +182,7 @@ fn scan() {
 fn victim() {
     let Some(path) = std::env::var_os("VICTIM_LEDGER") else { return };
     let mut ledger = Ledger::open(Some(Path::new(&path)), Timestamp(0));
-    while !ledger.scan(&[home_in(&folder())], Budget { events: 300 }).done {}
+    while !ledger.scan(&[home_in(&folder())], Budget { events: 20 }).done {}
     println!("done");
 }
 
@@ -198,7 +198,7 @@ fn a_kill_at_any_moment_costs_nothing() {
         victim.args(["--ignored", "--exact", "--nocapture", "openclaw::usage::measure::victim"]);
         victim.env("VICTIM_LEDGER", &path).env("MEASURED_HOME", &home);
         let mut victim = victim.stdout(std::process::Stdio::null()).spawn().unwrap();
-        let until = Instant::now() + Duration::from_millis(10 + after * 7 % 90);
+        let until = Instant::now() + Duration::from_millis(5 + after * 7 % 45);
         while Instant::now() < until && victim.try_wait().unwrap().is_none() {
             std::thread::yield_now();
         }
@@ -208,13 +208,13 @@ fn a_kill_at_any_moment_costs_nothing() {
         victim.kill().unwrap();
         victim.wait().unwrap();
         kills += 1;
-        assert!(kills < 300, "it gets nowhere");
+        assert!(kills < 1000, "it gets nowhere");
     }
     let mut ledger = Ledger::open(Some(&path), Timestamp(0));
     while !ledger.scan(&[home_in(&home)], Budget { events: 1000 }).done {}
     let counted: u64 = ledger.rows().iter().map(|row| row.input).sum();
     assert_eq!(counted, tokens, "after {kills} kills");
-    assert!(kills > 2, "{kills} kills prove little");
+    assert!(kills > 0, "nothing was killed, which proves nothing");
 }
 
 #[test]

@@ -1204,7 +1204,7 @@ impl Chaos {
 
 #[test]
 fn whatever_happens_each_token_counts_once() {
-    // More of them when asked: it took none of a thousand to fail.
+    // More of them when asked: `SEEDS=1000`.
     let seeds = std::env::var("SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(5);
     for seed in 0..seeds {
         let mut chaos = Chaos::new(seed);
