@@ -5,6 +5,7 @@
 //!
 //! The file holds no text but the names of models, providers and agents. Sessions and files are there as hashes.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io;
@@ -47,7 +48,7 @@ CREATE TABLE source (
 -- A session in a database: the last row that was read.
 CREATE TABLE session (
   source INTEGER NOT NULL, id INTEGER NOT NULL, seq INTEGER NOT NULL, generation INTEGER NOT NULL,
-  prompt INTEGER NOT NULL,
+  updated INTEGER NOT NULL, prompt INTEGER NOT NULL,
   PRIMARY KEY (source, id)
 ) WITHOUT ROWID;
 -- What kind of session an id is, which its archives no longer tell.
@@ -92,6 +93,7 @@ pub(super) struct Source {
 pub(super) struct Cursor {
     pub(super) seq: i64,
     pub(super) generation: i64,
+    pub(super) updated: i64,
     pub(super) prompt: Prompt,
 }
 
@@ -286,21 +288,24 @@ impl Book {
 
     pub(super) fn cursor(&self, source: i64, session: i64) -> rusqlite::Result<Option<Cursor>> {
         self.db
-            .prepare_cached("SELECT seq, generation, prompt FROM session WHERE source = ?1 AND id = ?2")?
+            .prepare_cached(
+                "SELECT seq, generation, updated, prompt FROM session WHERE source = ?1 AND id = ?2",
+            )?
             .query_row([source, session], |row| {
                 Ok(Cursor {
                     seq: row.get(0)?,
                     generation: row.get(1)?,
-                    prompt: Prompt::from_stored(row.get(2)?),
+                    updated: row.get(2)?,
+                    prompt: Prompt::from_stored(row.get(3)?),
                 })
             })
             .optional()
     }
 
     pub(super) fn set_cursor(&mut self, source: i64, session: i64, cursor: Cursor) -> rusqlite::Result<()> {
-        self.db
-            .prepare_cached("INSERT OR REPLACE INTO session VALUES (?1, ?2, ?3, ?4, ?5)")?
-            .execute(params![source, session, cursor.seq, cursor.generation, cursor.prompt as i64])?;
+        self.db.prepare_cached("INSERT OR REPLACE INTO session VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?.execute(
+            params![source, session, cursor.seq, cursor.generation, cursor.updated, cursor.prompt as i64],
+        )?;
         Ok(())
     }
 
@@ -335,6 +340,16 @@ impl Book {
 
     pub(super) fn all(&self) -> rusqlite::Result<Vec<UsageRow>> {
         self.rows("ORDER BY quarter, provider, model, agent, cause LIMIT ?1", i64::MAX)
+    }
+
+    /// Sums of all time, by provider and model.
+    pub(super) fn totals(&self) -> rusqlite::Result<BTreeMap<(String, String), Counts>> {
+        let mut sums = self.db.prepare(
+            "SELECT p.text, m.text, sum(turns), sum(error_turns), sum(unmetered_turns), sum(input), sum(output),
+                    sum(cache_read), sum(cache_write), sum(reasoning), sum(cost_nano_usd), sum(unpriced)
+             FROM total JOIN name p ON p.id = provider JOIN name m ON m.id = model GROUP BY provider, model",
+        )?;
+        sums.query_map([], |row| Ok(((row.get(0)?, row.get(1)?), read_counts(row, 2)?)))?.collect()
     }
 
     fn rows(&self, which: &str, limit: i64) -> rusqlite::Result<Vec<UsageRow>> {
@@ -383,12 +398,16 @@ impl Unusable {
     }
 }
 
-fn read_row(row: &Row<'_>) -> rusqlite::Result<UsageRow> {
+fn read_counts(row: &Row<'_>, from: usize) -> rusqlite::Result<Counts> {
     let mut columns = [0; 10];
     for (at, column) in columns.iter_mut().enumerate() {
-        *column = row.get(at + 5)?;
+        *column = row.get(at + from)?;
     }
-    let counts = Counts::from_columns(columns);
+    Ok(Counts::from_columns(columns))
+}
+
+fn read_row(row: &Row<'_>) -> rusqlite::Result<UsageRow> {
+    let counts = read_counts(row, 5)?;
     Ok(UsageRow {
         quarter: Timestamp(row.get(0)?),
         provider: row.get(1)?,

@@ -29,6 +29,8 @@ pub(super) struct Listed {
     pub(super) last_seq: i64,
     /// Another one when rows were rewritten.
     pub(super) generation: i64,
+    /// When it was last written; 0 if OpenClaw does not say.
+    pub(super) updated: i64,
 }
 
 /// A session to be read on from a row.
@@ -73,14 +75,24 @@ pub(super) struct Page {
 }
 
 /// A deleted or reset session that OpenClaw keeps in the database, too.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Archived {
-    pub(super) session: String,
-    pub(super) generation: String,
+    /// What its file is called.
     pub(super) name: String,
     pub(super) class: Class,
     pub(super) is_compressed: bool,
-    pub(super) bytes: i64,
+    pub(super) contents: Contents,
+}
+
+/// Where the contents of an archive are.
+#[derive(Debug)]
+pub(super) enum Contents {
+    /// In the file of its name.
+    InFile,
+    /// Only in the database: here.
+    Here(Vec<u8>),
+    /// Only in the database, and too long to be held in memory.
+    TooLong,
 }
 
 /// The agents and the paths of their databases, from OpenClaw's global database.
@@ -96,6 +108,11 @@ pub(super) fn agents(db: &Connection, state_dir: &Path) -> rusqlite::Result<Vec<
 
 /// The next sessions after the one called `after`, at most [`LISTED`].
 pub(super) fn list(db: &Connection, after: &str) -> rusqlite::Result<Vec<Listed>> {
+    // Damage to the sessions' records must not cost their events.
+    list_with(db, after, true).or_else(|_| list_with(db, after, false))
+}
+
+fn list_with(db: &Connection, after: &str, has_records: bool) -> rusqlite::Result<Vec<Listed>> {
     if columns(db, "transcript_events")?.is_empty() {
         return Ok(Vec::new());
     }
@@ -116,6 +133,10 @@ pub(super) fn list(db: &Connection, after: &str) -> rusqlite::Result<Vec<Listed>
             break;
         }
     }
+    let mut updated = "NULL";
+    if has_records && has(&columns(db, "session_windows")?, &["session_id", "transcript_updated_at"]) {
+        updated = "(SELECT transcript_updated_at FROM session_windows w WHERE w.session_id = s.id)";
+    }
     // From one session to the next through the primary key, without passing its rows.
     let mut rows = db.prepare(&format!(
         "WITH RECURSIVE s (id) AS (
@@ -123,7 +144,8 @@ pub(super) fn list(db: &Connection, after: &str) -> rusqlite::Result<Vec<Listed>
            UNION ALL
            SELECT (SELECT min(session_id) FROM transcript_events WHERE session_id > s.id) FROM s WHERE s.id IS NOT NULL
          )
-         SELECT s.id, (SELECT max(seq) FROM transcript_events e WHERE e.session_id = s.id), {generation}
+         SELECT s.id, (SELECT max(seq) FROM transcript_events e WHERE e.session_id = s.id), {generation},
+                {updated}
          FROM s WHERE s.id IS NOT NULL LIMIT {LISTED}"
     ))?;
     rows.query_map([after], |row| {
@@ -132,9 +154,22 @@ pub(super) fn list(db: &Connection, after: &str) -> rusqlite::Result<Vec<Listed>
             ValueRef::Integer(n) => n,
             other => event::hash(&[other.as_bytes().unwrap_or_default()]),
         };
-        Ok(Listed { session: row.get(0)?, last_seq: row.get(1)?, generation })
+        let updated = row.get::<_, Option<i64>>(3)?.unwrap_or(0);
+        Ok(Listed { session: row.get(0)?, last_seq: row.get(1)?, generation, updated })
     })?
     .collect()
+}
+
+/// What kind the sessions are that OpenClaw moved out into cold archives: their records stay here.
+pub(super) fn cold(db: &Connection) -> rusqlite::Result<Vec<(String, Class)>> {
+    if !has(&columns(db, "session_transcript_cold_archives")?, &["session_id"]) {
+        return Ok(Vec::new());
+    }
+    let columns = Columns::of(db)?;
+    let mut rows = db.prepare("SELECT session_id FROM session_transcript_cold_archives LIMIT 10000")?;
+    let sessions: Vec<String> = rows.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    let classes = sessions.into_iter().map(|session| Ok((columns.origin(db, &session)?.class, session)));
+    classes.map(|found| found.map(|(class, session)| (session, class))).collect()
 }
 
 /// Reads the sessions that are wanted, in their order, until the page is full.
@@ -349,37 +384,54 @@ impl Columns {
     }
 }
 
-/// The archives that OpenClaw keeps, without what is in them.
-pub(super) fn archives(db: &Connection) -> rusqlite::Result<Vec<Archived>> {
+/// The next archives that OpenClaw keeps in the database, by session and generation.
+///
+/// Nothing else is asked for here: the index has these, while the columns behind the contents are found only by passing those.
+pub(super) fn archives(db: &Connection, after: &(String, String)) -> rusqlite::Result<Vec<(String, String)>> {
     let needed = ["session_id", "generation", "session_key", "encoding", "archive_blob", "archive_name"];
     if !has(&columns(db, "session_transcript_archives")?, &needed) {
         return Ok(Vec::new());
     }
-    let mut rows = db.prepare(
-        "SELECT session_id, generation, archive_name, session_key, encoding = 'zstd', octet_length(archive_blob)
-         FROM session_transcript_archives LIMIT 100000",
-    )?;
-    rows.query_map([], |row| {
-        let key: String = row.get(3)?;
-        Ok(Archived {
-            session: row.get(0)?,
-            generation: row.get(1)?,
-            name: row.get(2)?,
-            class: trigger::class(trigger::Session { key: &key, ..trigger::Session::default() }),
-            is_compressed: row.get(4)?,
-            bytes: row.get::<_, Option<i64>>(5)?.unwrap_or(0),
-        })
-    })?
-    .collect()
+    let mut rows = db.prepare(&format!(
+        "SELECT session_id, generation FROM session_transcript_archives
+         WHERE (session_id, generation) > (?1, ?2) ORDER BY session_id, generation LIMIT {LISTED}"
+    ))?;
+    rows.query_map([&after.0, &after.1], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
 }
 
-/// What is in one of them.
-pub(super) fn archive(db: &Connection, archived: &Archived) -> rusqlite::Result<Vec<u8>> {
-    db.query_row(
-        "SELECT archive_blob FROM session_transcript_archives WHERE session_id = ?1 AND generation = ?2",
-        [&archived.session, &archived.generation],
-        |row| row.get(0),
-    )
+/// One of them; its contents only if they are not in `folder`.
+pub(super) fn archive(
+    db: &Connection,
+    session: &str,
+    generation: &str,
+    longest: i64,
+    folder: &Path,
+) -> rusqlite::Result<Option<Archived>> {
+    let which = "FROM session_transcript_archives WHERE session_id = ?1 AND generation = ?2";
+    let found = db
+        .query_row(
+            &format!(
+                "SELECT archive_name, session_key, encoding = 'zstd', octet_length(archive_blob) {which}"
+            ),
+            [session, generation],
+            |row| {
+                let key: String = row.get(1)?;
+                let class = trigger::class(trigger::Session { key: &key, ..trigger::Session::default() });
+                let bytes = row.get::<_, Option<i64>>(3)?.unwrap_or(0);
+                let contents = if bytes > longest { Contents::TooLong } else { Contents::Here(Vec::new()) };
+                Ok(Archived { name: row.get(0)?, class, is_compressed: row.get(2)?, contents })
+            },
+        )
+        .optional()?;
+    let Some(mut archived) = found else { return Ok(None) };
+    if folder.join(&archived.name).is_file() {
+        archived.contents = Contents::InFile;
+    } else if let Contents::Here(bytes) = &mut archived.contents {
+        let blob: Option<Vec<u8>> =
+            db.query_row(&format!("SELECT archive_blob {which}"), [session, generation], |row| row.get(0))?;
+        *bytes = blob.unwrap_or_default();
+    }
+    Ok(Some(archived))
 }
 
 /// Unpacks events, one after another into the same memory.

@@ -25,7 +25,8 @@ mod event;
 mod transcripts;
 mod trigger;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ffi::OsStr;
 use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -37,7 +38,7 @@ use tracing::warn;
 pub(crate) use self::event::Counts;
 
 use self::book::{Book, Cursor, Source, Stat, State};
-use self::databases::{Listed, Unpack, Wanted};
+use self::databases::{Contents, Listed, Unpack, Wanted};
 use self::event::{Broken, Cold, Event};
 use self::transcripts::{Form, Line, Lines};
 use self::trigger::{Class, Prompt};
@@ -57,10 +58,13 @@ pub(crate) struct Ledger {
     book: Book,
     scans: u32,
     /// What has been said, by file, so that it is said once.
-    said: HashMap<i64, String>,
+    said: Said,
     /// The databases that each home's global database names, and what that looked like then.
     agents: HashMap<PathBuf, (Stat, Agents)>,
 }
+
+/// What has been said of each file, by a hash of its path.
+type Said = HashMap<i64, BTreeSet<String>>;
 
 /// Agents and the paths of their databases.
 type Agents = Vec<(String, PathBuf)>;
@@ -133,7 +137,7 @@ impl Ledger {
                 self.book.roll_back();
                 done = false;
                 let why = format!("the token ledger cannot be written: {error}");
-                if self.said.insert(key, why.clone()).as_ref() != Some(&why) {
+                if self.said.entry(key).or_default().insert(why.clone()) {
                     trouble.push(Trouble { home: String::new(), file: PathBuf::new(), why });
                 }
             }
@@ -167,11 +171,7 @@ impl Ledger {
 
     /// Exact totals of all time, by provider and model.
     pub(crate) fn totals(&self) -> BTreeMap<(String, String), Counts> {
-        let mut totals = BTreeMap::<_, Counts>::new();
-        for row in self.rows() {
-            totals.entry((row.provider.clone(), row.model.clone())).or_default().add(&row);
-        }
-        totals
+        self.or_said(self.book.totals())
     }
 
     /// A ledger that fails here is asked again in a moment; what was not marked is sent twice, which does no harm.
@@ -186,7 +186,7 @@ impl Ledger {
 /// A scan while it runs.
 struct Scan<'a> {
     book: &'a mut Book,
-    said: &'a mut HashMap<i64, String>,
+    said: &'a mut Said,
     agents: &'a mut HashMap<PathBuf, (Stat, Agents)>,
     /// What is left of the budget.
     left: usize,
@@ -237,13 +237,14 @@ impl Scan<'_> {
         let mut databases = BTreeMap::new();
         let mut folders = BTreeMap::new();
         let agents = home.state_dir.join("agents");
-        for entry in self.entries(home, &agents) {
+        self.each_entry(home, &agents, |_, name| {
             // A name that is no text is shown with what can be shown of it; the folder is found by the name as it is.
-            let agent = entry.to_string_lossy().into_owned();
-            let folder = agents.join(&entry);
+            let agent = name.to_string_lossy().into_owned();
+            let folder = agents.join(name);
             databases.insert(real(&folder.join("agent").join("openclaw-agent.sqlite")), agent.clone());
             folders.insert(real(&folder.join("sessions")), agent);
-        }
+            Ok(())
+        })?;
         // The list comes second, so that it is right where the two differ.
         for (agent, path) in self.listed_agents(home) {
             if let Some(folder) = archives_beside(&path) {
@@ -293,6 +294,12 @@ impl Scan<'_> {
             self.read += size;
             return Ok(());
         }
+        if self.left == 0 {
+            self.done = false;
+            // One that has been read before is nearly all read.
+            self.read += if known.state == State::Part { 0 } else { size };
+            return Ok(());
+        }
         let mut seen = Seen { complete: true, ..Seen::default() };
         let mut after = String::new();
         loop {
@@ -307,6 +314,14 @@ impl Scan<'_> {
             let Some(last) = listed.last() else { break };
             after.clone_from(&last.session);
             self.sessions(of, path, id, listed, &mut seen)?;
+        }
+        match sqlite::read(path, databases::cold) {
+            Ok(cold) => {
+                for (session, class) in cold {
+                    self.book.set_class(session_id(&session), class)?;
+                }
+            }
+            Err(error) => self.say(of.home, path, explain(&error)),
         }
         if seen.complete {
             seen.complete = self.kept_archives(of, path, id)?;
@@ -342,15 +357,20 @@ impl Scan<'_> {
             let cursor = self.book.cursor(source, session_id(&listed.session))?;
             let rows = u64::try_from(listed.last_seq.saturating_add(1)).unwrap_or(0);
             seen.rows += rows;
-            match cursor {
-                Some(cursor) if cursor.generation == listed.generation && cursor.seq <= listed.last_seq => {
+            let is_grown = |cursor: &Cursor| {
+                cursor.generation == listed.generation
+                    && (cursor.seq < listed.last_seq
+                        || (cursor.seq == listed.last_seq && cursor.updated == listed.updated))
+            };
+            match cursor.filter(is_grown) {
+                Some(cursor) => {
                     seen.read += u64::try_from(cursor.seq.saturating_add(1)).unwrap_or(0);
                     if cursor.seq < listed.last_seq {
                         wanted.push(Wanted { after: cursor.seq, prompt: cursor.prompt, listed });
                     }
                 }
-                // Rows that were there have been rewritten: all of it again.
-                _ => wanted.push(Wanted { after: -1, prompt: Prompt::None, listed }),
+                // Rows that were there have been written anew: all of it again.
+                None => wanted.push(Wanted { after: -1, prompt: Prompt::None, listed }),
             }
         }
         let mut at = 0;
@@ -386,7 +406,8 @@ impl Scan<'_> {
                 seen.read += u64::try_from(part.seq - wanted.after).unwrap_or(0);
                 // At the end by what was listed: what came since is another change.
                 let seq = if part.is_end { part.seq.max(wanted.listed.last_seq) } else { part.seq };
-                let cursor = Cursor { seq, generation: wanted.listed.generation, prompt: part.prompt };
+                let Listed { generation, updated, .. } = wanted.listed;
+                let cursor = Cursor { seq, generation, updated, prompt: part.prompt };
                 self.book.set_cursor(source, session, cursor)?;
                 self.book.set_class(session, part.class)?;
                 wanted.after = seq;
@@ -403,73 +424,97 @@ impl Scan<'_> {
 
     /// Archives that are in the database and not, or no more, in a file. Says whether all have been read.
     fn kept_archives(&mut self, of: Of<'_>, path: &Path, source: i64) -> rusqlite::Result<bool> {
-        let archives = match sqlite::read(path, databases::archives) {
-            Ok(archives) => archives,
+        let folder = archives_beside(path).unwrap_or_default();
+        let mut after = (String::new(), String::new());
+        loop {
+            let listed = match sqlite::read(path, |db| databases::archives(db, &after)) {
+                Ok(listed) => listed,
+                Err(error) => {
+                    self.say(of.home, path, explain(&error));
+                    return Ok(true);
+                }
+            };
+            let Some(last) = listed.last() else { return Ok(true) };
+            after.clone_from(last);
+            for (session, generation) in listed {
+                let id =
+                    event::hash(&[b"kept", &source.to_le_bytes(), session.as_bytes(), generation.as_bytes()]);
+                let mut known = self.book.source(id)?;
+                if known.state == State::Part
+                    && !self.kept_archive(of, path, &folder, &session, &generation, id, &mut known)?
+                {
+                    return Ok(false);
+                }
+            }
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "a part of the function above")]
+    fn kept_archive(
+        &mut self,
+        of: Of<'_>,
+        path: &Path,
+        folder: &Path,
+        session: &str,
+        generation: &str,
+        id: i64,
+        known: &mut Source,
+    ) -> rusqlite::Result<bool> {
+        if self.left == 0 {
+            return Ok(false);
+        }
+        let read =
+            |db: &rusqlite::Connection| databases::archive(db, session, generation, MAX_BLOB_BYTES, folder);
+        let archived = match sqlite::read(path, read) {
+            Ok(Some(archived)) => archived,
+            Ok(None) => return Ok(true),
             Err(error) => {
                 self.say(of.home, path, explain(&error));
                 return Ok(true);
             }
         };
-        let folder = archives_beside(path).unwrap_or_default();
-        for archived in archives {
-            self.book.set_class(session_id(&archived.session), archived.class)?;
-            let parts = [archived.session.as_bytes(), archived.generation.as_bytes()];
-            let id = event::hash(&[b"kept", &source.to_le_bytes(), parts[0], parts[1]]);
-            let known = self.book.source(id)?;
-            if known.state != State::Part || folder.join(&archived.name).is_file() {
-                continue;
+        self.book.set_class(session_id(session), archived.class)?;
+        let name = folder.join(&archived.name);
+        match archived.contents {
+            Contents::InFile => {
+                // Once that has been read, there is nothing more to do here.
+                if self.book.source(file_id(&real(&name)))?.state != State::Part {
+                    known.state = State::Settled;
+                    self.book.set_source(id, known)?;
+                }
+                return Ok(true);
             }
-            if self.left == 0 {
-                return Ok(false);
+            Contents::TooLong => {
+                self.say(of.home, &name, "an archive in the database is too long".to_owned());
             }
-            let mut kept = known;
-            if archived.bytes > MAX_BLOB_BYTES {
-                self.say(
-                    of.home,
-                    &folder.join(&archived.name),
-                    "an archive in the database is too long".to_owned(),
-                );
-            } else {
-                match sqlite::read(path, |db| databases::archive(db, &archived)) {
-                    Ok(blob) => {
-                        let name = folder.join(&archived.name);
-                        let lines = Lines::of(
-                            &blob,
-                            archived.is_compressed,
-                            u64::try_from(known.offset).unwrap_or(0),
-                        );
-                        let form = Form::Compressed;
-                        let told = Told { of, path: &name, id, form, session: &archived.session };
-                        if !self.lines(&told, lines, &mut kept)? {
-                            return Ok(false);
-                        }
-                    }
-                    Err(error) => self.say(of.home, path, explain(&error)),
+            Contents::Here(bytes) => {
+                let lines = Lines::of(&bytes, archived.is_compressed, offset_of(known));
+                let told = Told { of, path: &name, id, form: Form::Closed, session };
+                if !self.lines(&told, lines, known)? {
+                    return Ok(false);
                 }
             }
-            kept.state = State::Settled;
-            self.book.set_source(id, &kept)?;
         }
+        known.state = State::Settled;
+        self.book.set_source(id, known)?;
         Ok(true)
     }
 
     /// A folder of transcripts.
     fn folder(&mut self, of: Of<'_>, folder: &Path) -> rusqlite::Result<()> {
         let mut classes = Classes { path: folder.join("sessions.json"), is_read: false };
-        for entry in self.entries(of.home, folder) {
-            if let Some(name) = entry.to_str()
-                && let Some((form, session)) = transcripts::form(name)
-            {
-                self.file(of, &folder.join(name), form, session, &mut classes)?;
-            }
-        }
+        self.each_entry(of.home, folder, |scan, name| match name.to_str().and_then(transcripts::form) {
+            Some((form, session)) => scan.file(of, &folder.join(name), form, session, &mut classes),
+            None => Ok(()),
+        })?;
         let cold = folder.join("cold");
-        for entry in self.entries(of.home, &cold) {
-            if entry.to_str().is_some_and(transcripts::is_cold) {
-                self.file(of, &cold.join(entry), Form::Cold, "", &mut classes)?;
+        self.each_entry(of.home, &cold, |scan, name| match name.to_str() {
+            Some(text) if transcripts::is_cold(text) => {
+                let mut classes = Classes { path: PathBuf::new(), is_read: true };
+                scan.file(of, &cold.join(name), Form::Cold, "", &mut classes)
             }
-        }
-        Ok(())
+            _ => Ok(()),
+        })
     }
 
     fn file(
@@ -490,7 +535,7 @@ impl Scan<'_> {
         };
         let (size, modified) = stat_of(&metadata);
         let stat = Stat { size, modified, ..Stat::default() };
-        let id = event::hash(&[b"file", path.as_os_str().as_encoded_bytes()]);
+        let id = file_id(path);
         let mut known = self.book.source(id)?;
         let size = metadata.len();
         self.total += size;
@@ -572,6 +617,7 @@ impl Scan<'_> {
             class = self.book.class(session_id(&header))?;
             session = header;
         }
+        let mut blank = 0;
         loop {
             if self.left == 0 {
                 return Ok(false);
@@ -596,7 +642,14 @@ impl Scan<'_> {
                 }
             };
             let length = line.len();
-            if !line.iter().all(u8::is_ascii_whitespace) {
+            if line.iter().all(u8::is_ascii_whitespace) {
+                // Endless nothing, which compresses so well, is work as well.
+                blank += length + 1;
+                if blank >= EVENT_BYTES {
+                    self.spend(0, blank);
+                    blank = 0;
+                }
+            } else {
                 let event = if told.form == Form::Cold {
                     match event::parse_cold(line) {
                         Ok(Cold::Header(header)) => {
@@ -657,6 +710,14 @@ impl Scan<'_> {
                 self.well(&classes.path);
                 self.book.set_source(id, &Source { stat, state: State::Settled, ..Source::default() })?;
             }
+            // In the words of the parser, what it found would be quoted.
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                self.say(
+                    of.home,
+                    &classes.path,
+                    "it is not the list of sessions that is expected".to_owned(),
+                );
+            }
             Err(error) => self.say(of.home, &classes.path, error.to_string()),
         }
         Ok(())
@@ -668,22 +729,33 @@ impl Scan<'_> {
         self.unpack.rest();
     }
 
-    /// The names in a folder. One that is not there has none.
-    fn entries(&mut self, home: &Home, folder: &Path) -> Vec<std::ffi::OsString> {
-        let entries = fs::read_dir(folder).and_then(|entries| {
-            entries.map(|entry| entry.map(|e| e.file_name())).collect::<io::Result<Vec<_>>>()
-        });
-        match entries {
-            Ok(entries) => {
-                self.well(folder);
-                entries
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+    /// Passes the names in a folder, one after another: there can be a great many. One that is not there has none.
+    fn each_entry(
+        &mut self,
+        home: &Home,
+        folder: &Path,
+        mut each: impl FnMut(&mut Self, &OsStr) -> rusqlite::Result<()>,
+    ) -> rusqlite::Result<()> {
+        let entries = match fs::read_dir(folder) {
+            Ok(entries) => entries,
             Err(error) => {
-                self.say(home, folder, error.to_string());
-                Vec::new()
+                if error.kind() != io::ErrorKind::NotFound {
+                    self.say(home, folder, error.to_string());
+                }
+                return Ok(());
+            }
+        };
+        for entry in entries {
+            match entry {
+                Ok(entry) => each(self, &entry.file_name())?,
+                Err(error) => {
+                    self.say(home, folder, error.to_string());
+                    return Ok(());
+                }
             }
         }
+        self.well(folder);
+        Ok(())
     }
 
     fn say(&mut self, home: &Home, file: &Path, why: String) {
@@ -740,27 +812,8 @@ impl Seen {
     }
 }
 
-impl Counts {
-    fn add(&mut self, row: &UsageRow) {
-        for (sum, n) in [
-            (&mut self.turns, row.turns),
-            (&mut self.error_turns, row.error_turns),
-            (&mut self.unmetered_turns, row.unmetered_turns),
-            (&mut self.input, row.input),
-            (&mut self.output, row.output),
-            (&mut self.cache_read, row.cache_read),
-            (&mut self.cache_write, row.cache_write),
-            (&mut self.reasoning, row.reasoning),
-            (&mut self.cost_nano_usd, row.cost_nano_usd),
-            (&mut self.unpriced, row.unpriced),
-        ] {
-            *sum = sum.saturating_add(n);
-        }
-    }
-}
-
-fn say(trouble: &mut Vec<Trouble>, said: &mut HashMap<i64, String>, home: &Home, file: &Path, why: String) {
-    if said.insert(said_key(file), why.clone()).as_ref() != Some(&why) {
+fn say(trouble: &mut Vec<Trouble>, said: &mut Said, home: &Home, file: &Path, why: String) {
+    if said.entry(said_key(file)).or_default().insert(why.clone()) {
         trouble.push(Trouble { home: home.name.clone(), file: file.to_owned(), why });
     }
 }
@@ -775,6 +828,10 @@ fn explain(error: &dyn std::error::Error) -> String {
 
 fn session_id(session: &str) -> i64 {
     event::hash(&[b"session", session.as_bytes()])
+}
+
+fn file_id(path: &Path) -> i64 {
+    event::hash(&[b"file", path.as_os_str().as_encoded_bytes()])
 }
 
 fn offset_of(known: &Source) -> u64 {
@@ -841,5 +898,7 @@ fn stat_database(path: &Path) -> Option<Stat> {
     Some(Stat { size, modified, log_size, log_modified })
 }
 
+#[cfg(test)]
+mod measure;
 #[cfg(test)]
 mod tests;

@@ -37,7 +37,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-fn home_in(dir: &Path) -> Home {
+pub(super) fn home_in(dir: &Path) -> Home {
     Home {
         name: "default".to_owned(),
         state_dir: dir.to_owned(),
@@ -61,6 +61,22 @@ fn real_home(version: &str) -> (TempDir, Home) {
         copy(&from, &state_dir);
     }
     (dir, home_in(&state_dir))
+}
+
+/// All files below a folder, with their sizes.
+fn files(folder: &Path) -> Vec<(PathBuf, u64)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            let size = fs::metadata(&path).unwrap().len();
+            found.push((path, size));
+        }
+    }
+    found.sort();
+    found
 }
 
 fn memory() -> Ledger {
@@ -124,9 +140,11 @@ fn check_legacy(ledger: &Ledger) {
 
 #[test]
 fn a_real_home_of_2026_9_is_counted_exactly() {
-    let (_dir, home) = real_home("2026.9.6");
+    let (dir, home) = real_home("2026.9.6");
     let mut ledger = memory();
+    let before = files(dir.path());
     quietly(&mut ledger, &[home]);
+    assert_eq!(files(dir.path()), before, "nothing is made or changed");
     let expected = expected("2026.9.6");
     let names = ["n", "i", "o", "cr", "cw"];
     assert_eq!(sum_of(&ledger.rows()), numbers(&expected["unique"], names));
@@ -211,7 +229,7 @@ struct Made {
     next: u64,
 }
 
-const SCHEMA: &str = "
+pub(super) const SCHEMA: &str = "
 CREATE TABLE transcript_events (session_id TEXT NOT NULL, seq INTEGER NOT NULL, event_json TEXT,
   created_at INTEGER NOT NULL, event_zstd BLOB, event_utf8_bytes INTEGER, navigation_json TEXT,
   PRIMARY KEY (session_id, seq)) STRICT;
@@ -226,21 +244,21 @@ CREATE TABLE session_transcript_archives (session_id TEXT NOT NULL, generation T
   PRIMARY KEY (session_id, generation)) STRICT;
 ";
 
-fn database(path: &Path) -> Connection {
+pub(super) fn database(path: &Path) -> Connection {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     let db = Connection::open(path).unwrap();
     db.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF").unwrap();
     db
 }
 
-fn user(id: &str, at: i64, text: &str) -> String {
+pub(super) fn user(id: &str, at: i64, text: &str) -> String {
     json!({"type": "message", "id": id, "timestamp": at,
            "message": {"role": "user", "content": text, "timestamp": at}})
     .to_string()
 }
 
 /// An answer that took `n` tokens of each kind.
-fn answer(id: &str, at: i64, n: u64, text: &str) -> String {
+pub(super) fn answer(id: &str, at: i64, n: u64, text: &str) -> String {
     json!({"type": "message", "id": id, "timestamp": at, "message": {
         "role": "assistant", "content": [{"type": "text", "text": text}], "provider": "p", "model": "m",
         "usage": {"input": n, "output": n, "cacheRead": n, "cacheWrite": n, "cost": {"total": 0.001}},
@@ -368,7 +386,23 @@ fn only_what_changed_is_read() {
     assert_eq!(quietly(&mut ledger, &made.homes()), 6);
     made.turn(&sessions[4], "another", 5);
     assert_eq!(quietly(&mut ledger, &made.homes()), 2);
-    assert_eq!(tokens(&ledger), 20 * 10 * 2 + 3 + 5, "what was deleted stays counted");
+    // Rows that went and others that came in their place, with nothing but the time to tell.
+    let (id, at) = (uuid(made.id()), made.at());
+    made.db
+        .execute(
+            "UPDATE transcript_events SET event_json = ?2, event_zstd = NULL
+             WHERE session_id = ?1 AND seq = (SELECT max(seq) FROM transcript_events WHERE session_id = ?1)",
+            (&sessions[9], answer(&id, at, 7, "x")),
+        )
+        .unwrap();
+    made.db
+        .execute(
+            "UPDATE session_windows SET transcript_updated_at = ?2 WHERE session_id = ?1",
+            (&sessions[9], at),
+        )
+        .unwrap();
+    assert_eq!(quietly(&mut ledger, &made.homes()), 21);
+    assert_eq!(tokens(&ledger), 20 * 10 * 2 + 3 + 5 + 7, "what was deleted stays counted");
 }
 
 #[test]
@@ -460,6 +494,13 @@ fn archives_are_read_once() {
         zstd::bulk::compress(cold.join("\n").as_bytes(), 3).unwrap(),
     )
     .unwrap();
+    made.db
+        .execute_batch(
+            "CREATE TABLE session_transcript_cold_archives (session_id TEXT PRIMARY KEY, archive_name TEXT);
+             INSERT INTO session_transcript_cold_archives VALUES ('c', '0a1b.jsonl.zst');
+             INSERT INTO session_windows (session_id, session_key, created_at) VALUES ('c', 'agent:main:cron:1', 0);",
+        )
+        .unwrap();
     // None of these.
     for other in
         ["a.trajectory.jsonl", "a.checkpoint.00000000-0000-4000-8000-000000000001.jsonl", "a.jsonl.bak"]
@@ -482,6 +523,8 @@ fn archives_are_read_once() {
             }
         }
         assert_eq!((tokens(&ledger), looked_at), (30, 10 + 15 + 31));
+        let cron = ledger.rows().into_iter().find(|row| row.trigger == UsageTrigger::Cron).unwrap();
+        assert!(cron.turns >= 10, "what is only in the cold archive: {cron:?}");
         assert_eq!(quietly(&mut ledger, &made.homes()), 0);
     }
 }
@@ -506,6 +549,25 @@ fn an_archive_that_is_only_in_the_database_is_read() {
     assert!(ledger.rows().iter().all(|row| row.trigger == UsageTrigger::Cron));
     made.turn("unknown", "x", 4);
     assert_eq!(quietly(&mut ledger, &made.homes()), 2);
+
+    // One that is in a file, too, is read there, and not again when that goes.
+    let text = answer(&uuid(made.id()), made.at(), 8, "x");
+    let name = "f.jsonl.deleted.2026-11-20T05-06-04.310Z";
+    let archive = made.sessions().join(name);
+    fs::write(&archive, &text).unwrap();
+    made.db
+        .execute(
+            "INSERT INTO session_transcript_archives VALUES ('f', 'g', 'agent:main:x', 'identity', ?1, ?2)",
+            (text.into_bytes(), name),
+        )
+        .unwrap();
+    assert_eq!(quietly(&mut ledger, &made.homes()), 1);
+    made.turn("unknown", "x", 16);
+    assert_eq!(quietly(&mut ledger, &made.homes()), 2);
+    fs::remove_file(&archive).unwrap();
+    made.turn("unknown", "x", 32);
+    assert_eq!(quietly(&mut ledger, &made.homes()), 2);
+    assert_eq!(tokens(&ledger), 1 + 2 + 4 + 8 + 16 + 32);
 }
 
 #[test]
@@ -952,6 +1014,21 @@ impl Random {
     }
 }
 
+/// The events of a session as they would stand in a file.
+pub(super) fn lines(db: &Connection, session: &str) -> String {
+    let mut rows = db
+        .prepare("SELECT event_json, event_zstd FROM transcript_events WHERE session_id = ?1 ORDER BY seq")
+        .unwrap();
+    let lines = rows.query_map([session], |row| {
+        let json: Option<String> = row.get(0)?;
+        let packed: Option<Vec<u8>> = row.get(1)?;
+        let unpacked =
+            packed.map(|p| String::from_utf8(zstd::bulk::decompress(&p, 100_000).unwrap()).unwrap());
+        Ok(json.or(unpacked).unwrap() + "\n")
+    });
+    lines.unwrap().map(Result::unwrap).collect()
+}
+
 /// A home that changes at random, and what is in it by another count.
 struct Chaos {
     made: Made,
@@ -975,24 +1052,6 @@ impl Chaos {
             archives: Vec::new(),
             half: BTreeMap::new(),
         }
-    }
-
-    fn lines(&self, session: &str) -> String {
-        let mut rows = self
-            .made
-            .db
-            .prepare(
-                "SELECT event_json, event_zstd FROM transcript_events WHERE session_id = ?1 ORDER BY seq",
-            )
-            .unwrap();
-        let lines = rows.query_map([session], |row| {
-            let json: Option<String> = row.get(0)?;
-            let packed: Option<Vec<u8>> = row.get(1)?;
-            let unpacked =
-                packed.map(|p| String::from_utf8(zstd::bulk::decompress(&p, 100_000).unwrap()).unwrap());
-            Ok(json.or(unpacked).unwrap() + "\n")
-        });
-        lines.unwrap().map(Result::unwrap).collect()
     }
 
     fn forget(&mut self, session: &str) {
@@ -1065,7 +1124,7 @@ impl Chaos {
             // Deleted: into an archive.
             (7, Some(session), _) => {
                 let path = self.made.sessions().join(format!("{session}.jsonl.deleted.{stamp}"));
-                let lines = self.lines(&session);
+                let lines = lines(&self.made.db, &session);
                 let path = if self.random.below(2) == 0 {
                     let path =
                         path.with_extension(format!("{}.0123456789abcdef0123456789abcdef.zst", &stamp[20..]));
@@ -1145,7 +1204,9 @@ impl Chaos {
 
 #[test]
 fn whatever_happens_each_token_counts_once() {
-    for seed in 0..12 {
+    // More of them when asked: `SEEDS=1000`.
+    let seeds = std::env::var("SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(5);
+    for seed in 0..seeds {
         let mut chaos = Chaos::new(seed);
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("ledger.sqlite");
