@@ -130,14 +130,14 @@ mod tests {
     use crate::spool::SpoolLimits;
     use protocol::Timestamp;
 
-    const STAMP: Stamp = Stamp { wall: Timestamp(0), uptime_ms: 0, boot: 0 };
+    const STAMP: Stamp = Stamp { wall: Timestamp(0), uptime_ms: 0, boot: 1 };
 
     #[test]
     fn what_was_told_is_remembered_and_what_was_not_is_told_again() {
         let dir = tempfile::tempdir().unwrap();
         let (path, folder) = (dir.path().join("log.json"), dir.path().join("spool"));
         let open = || {
-            let spool = Spool::open(&folder, SpoolLimits::default());
+            let spool = Spool::open(&folder, SpoolLimits::default(), 1);
             (Memory::<u32>::open(Some(path.clone()), &spool), spool)
         };
         let (mut memory, mut spool) = open();
@@ -146,7 +146,11 @@ mod tests {
         assert_eq!(*open().0.get(), 1);
         memory.push(&mut spool, DeviceTopic::Log, STAMP, 2, |_, _| b"news".to_vec());
         drop(spool);
-        let (_, spool) = open();
+        // After a reboot the spool goes on under another name, and knows the old one.
+        let spool = Spool::open(&folder, SpoolLimits::default(), 2);
+        assert_eq!(*Memory::<u32>::open(Some(path.clone()), &spool).get(), 2);
+        drop(spool);
+        let (memory, spool) = open();
         assert_eq!((*memory.get(), spool.len()), (2, 1));
         // Killed between the note and the message.
         memory.write(Some(Next { spool: spool.id(), seq: spool.next_seq(), value: 3 }));

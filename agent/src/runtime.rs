@@ -324,9 +324,9 @@ struct Agent {
 impl Agent {
     async fn new(config: &Config, clock: Clock, state: &State) -> Self {
         let device = config.key.subject();
-        let spool = state.spool(config.spool_limits).await;
         let boot = tokio::task::spawn_blocking(boot_id).await.unwrap_or_default().map(|id| id.0);
         let clocks = Clocks::new(clock.clone(), boot.as_deref());
+        let spool = state.spool(config.spool_limits, clocks.stamp().boot).await;
         let outbox = Arc::new(Outbox::new(spool, clocks));
         let files = Files {
             gateways: state.file("gateways.json"),

@@ -73,11 +73,11 @@ impl State {
     }
 
     /// The spool that is kept in the folder.
-    pub(crate) async fn spool(&self, limits: SpoolLimits) -> Spool {
+    pub(crate) async fn spool(&self, limits: SpoolLimits, boot: u64) -> Spool {
         let Some(dir) = self.dir.as_ref().map(|dir| dir.join(SPOOL_DIR)) else {
             return Spool::in_memory(limits);
         };
-        let opened = tokio::task::spawn_blocking(move || Spool::open(&dir, limits)).await;
+        let opened = tokio::task::spawn_blocking(move || Spool::open(&dir, limits, boot)).await;
         opened.unwrap_or_else(|_| Spool::in_memory(limits))
     }
 

@@ -21,6 +21,16 @@ impl Store {
             .doing("reading the numbers")
     }
 
+    /// The numbers of all messages of a device's spools, as ranges: "1-17,19-20".
+    pub async fn recorded_ranges(&self, device: DeviceId) -> Result<Vec<String>, Error> {
+        let no = lock(&self.inner.fleet).devices.get(&device).map(|d| d.no);
+        sqlx::query_scalar("SELECT seqs FROM spool WHERE device_no = ?")
+            .bind(no)
+            .fetch_all(&self.inner.readers)
+            .await
+            .doing("reading the numbers")
+    }
+
     /// How many births, farewells and wills of a device are recorded.
     pub async fn recorded_presences(&self, device: DeviceId) -> Result<i64, Error> {
         let no = lock(&self.inner.fleet).devices.get(&device).map(|d| d.no);

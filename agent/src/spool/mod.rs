@@ -8,8 +8,8 @@
 //! travels in every report.
 //!
 //! **A number is never given twice in one spool**, or the server would take the second sample for the first. So whenever
-//! it is not certain which numbers were given (a damaged file, a disk that cannot be written and then can) the spool goes
-//! on under a new id.
+//! it is not certain which numbers were given (a damaged file, a power cut, a disk that cannot be written and then can) the
+//! spool goes on under a new id.
 //!
 //! A disk that is full or read-only costs only durability: samples then wait in memory, fewer of them, and the reports
 //! say so. The disk is tried again with every sample.
@@ -18,7 +18,7 @@ mod segments;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -80,6 +80,8 @@ pub struct Spool {
     disk: Disk,
     /// Acknowledged, and not yet noted on the disk.
     acknowledged: Vec<u64>,
+    /// Spools of earlier runs, each with the number after its last.
+    earlier: BTreeMap<SpoolId, u64>,
 }
 
 #[derive(Debug)]
@@ -115,7 +117,9 @@ impl Spool {
     }
 
     /// The spool of a folder, with what waits there. Whatever is wrong with the folder costs what is damaged, and is said.
-    pub fn open(dir: &Path, limits: SpoolLimits) -> Self {
+    /// `boot` tells boots of the host apart: after another one the newest may be lost without a trace, because some disks
+    /// promise more than they keep when the power is cut.
+    pub fn open(dir: &Path, limits: SpoolLimits, boot: u64) -> Self {
         let (segments, found) = match Segments::open(dir, limits.segment_bytes) {
             Ok(opened) => opened,
             Err(error) => {
@@ -129,7 +133,8 @@ impl Spool {
             }
         };
         let whole = found.damaged == 0;
-        let id = found.id.filter(|_| whole).unwrap_or_else(SpoolId::generate);
+        let certain = whole && found.newest.is_some_and(|newest| newest.boot == boot && boot != 0);
+        let id = found.id.filter(|_| certain).unwrap_or_else(SpoolId::generate);
         let mut spool = Self::with(limits, Disk::Good(segments), id);
         if !whole {
             warn!(
@@ -150,6 +155,7 @@ impl Spool {
         self.dropped = self.dropped.max(found.dropped);
         self.dropped_noted = found.dropped;
         self.next_seq = self.next_seq.max(found.next_seq);
+        self.earlier = found.given;
         let mut acknowledged = Vec::new();
         for record in found.records {
             let last = match record {
@@ -187,6 +193,7 @@ impl Spool {
             dropped_noted: 0,
             disk,
             acknowledged: Vec::new(),
+            earlier: BTreeMap::new(),
         }
     }
 
@@ -349,7 +356,8 @@ impl Spool {
 
     /// Whether a number of a spool has been given to a sample.
     pub fn has_given(&self, id: SpoolId, seq: u64) -> bool {
-        self.id == id && seq < self.next_seq
+        let next = if self.id == id { Some(&self.next_seq) } else { self.earlier.get(&id) };
+        next.is_some_and(|next| seq < *next)
     }
 
     /// The number that the next sample will get.

@@ -8,7 +8,7 @@
 //! A log and not a database, because a sample then costs one write of its own size and one sync, where SQLite writes
 //! several pages twice; and because a torn file of records can be read around its tear.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
@@ -80,8 +80,12 @@ pub(super) struct Found {
     pub(super) id: Option<SpoolId>,
     /// No number below this one is free.
     pub(super) next_seq: u64,
+    /// The spools whose samples these are, each with the number after its last.
+    pub(super) given: BTreeMap<SpoolId, u64>,
     /// How many samples had been dropped.
     pub(super) dropped: u64,
+    /// When the newest sample was taken.
+    pub(super) newest: Option<Stamp>,
     /// Places that could not be read.
     pub(super) damaged: usize,
 }
@@ -120,6 +124,7 @@ impl Segments {
             match File::open(path(dir, *number)).and_then(|mut file| file.read_to_end(&mut bytes)) {
                 Ok(_) => {
                     let newest = read_segment(*number, &bytes, &mut found);
+                    found.newest = newest.or(found.newest);
                     segments.push_back(Segment { number: *number, bytes: bytes.len() as u64, newest });
                 }
                 Err(_) => {
@@ -264,9 +269,12 @@ impl Segments {
 /// Reads a segment into `found` and returns when its newest sample was taken.
 fn read_segment(number: u64, bytes: &[u8], found: &mut Found) -> Option<Stamp> {
     let mut newest = None;
+    let mut own = None;
     let mut offset = match header(bytes) {
         Some(Head { id, first, dropped }) => {
+            own = Some(id);
             found.id = Some(id);
+            found.given.entry(id).or_insert(first);
             found.next_seq = found.next_seq.max(first);
             found.dropped = found.dropped.max(dropped);
             HEADER_BYTES
@@ -292,6 +300,9 @@ fn read_segment(number: u64, bytes: &[u8], found: &mut Found) -> Option<Stamp> {
             SAMPLE => match (sample(body), u32::try_from(offset), u32::try_from(body.len())) {
                 (Some(sample), Ok(offset), Ok(len)) => {
                     newest = Some(sample.stamp);
+                    if let Some(id) = own {
+                        found.given.insert(id, sample.seq.saturating_add(1));
+                    }
                     let place = Place { segment: number, offset, len };
                     found.records.push(Record::Sample { seq: sample.seq, place });
                 }

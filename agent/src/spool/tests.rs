@@ -49,7 +49,7 @@ fn files(dir: &Path) -> Vec<PathBuf> {
 #[test]
 fn samples_leave_in_order_and_stay_until_acknowledged() {
     let dir = tempfile::tempdir().unwrap();
-    for mut spool in [Spool::in_memory(SMALL), Spool::open(dir.path(), SMALL)] {
+    for mut spool in [Spool::in_memory(SMALL), Spool::open(dir.path(), SMALL, 1)] {
         assert_eq!([push(&mut spool), push(&mut spool), push(&mut spool)], [1, 2, 3]);
         assert_eq!(spool.next_unsent(0..u64::MAX).map(|i| i.seq), Some(1));
         assert_eq!(waiting(&mut spool), [1, 2, 3]);
@@ -83,7 +83,7 @@ fn the_present_can_go_before_the_backlog() {
 #[test]
 fn what_waits_is_there_after_a_restart_and_numbers_go_on() {
     let dir = tempfile::tempdir().unwrap();
-    let mut spool = Spool::open(dir.path(), SMALL);
+    let mut spool = Spool::open(dir.path(), SMALL, 1);
     let id = spool.id;
     for _ in 0..20 {
         push(&mut spool);
@@ -92,7 +92,7 @@ fn what_waits_is_there_after_a_restart_and_numbers_go_on() {
         spool.acknowledge(seq);
     }
     spool.close();
-    let mut spool = Spool::open(dir.path(), SMALL);
+    let mut spool = Spool::open(dir.path(), SMALL, 1);
     assert_eq!((spool.id, spool.next_seq(), spool.len()), (id, 21, 15));
     assert_eq!(push(&mut spool), 21);
     assert_eq!(waiting(&mut spool), [&[4, 5, 6][..], &(8..20).collect::<Vec<_>>(), &[21]].concat());
@@ -101,7 +101,7 @@ fn what_waits_is_there_after_a_restart_and_numbers_go_on() {
         spool.acknowledge(seq);
     }
     drop(spool);
-    let mut spool = Spool::open(dir.path(), SMALL);
+    let mut spool = Spool::open(dir.path(), SMALL, 1);
     assert_eq!((spool.next_seq(), spool.len()), (22, 16));
     for seq in 0..=21 {
         spool.acknowledge(seq);
@@ -110,7 +110,7 @@ fn what_waits_is_there_after_a_restart_and_numbers_go_on() {
     spool.acknowledge(22);
     spool.close();
     assert!(files(dir.path()).len() <= 2, "files in which nothing waits are removed");
-    let spool = Spool::open(dir.path(), SMALL);
+    let spool = Spool::open(dir.path(), SMALL, 1);
     assert_eq!((spool.id, spool.next_seq(), spool.is_empty()), (id, 23, true));
 }
 
@@ -118,7 +118,7 @@ fn what_waits_is_there_after_a_restart_and_numbers_go_on() {
 fn a_full_spool_drops_the_oldest_and_counts_it() {
     let dir = tempfile::tempdir().unwrap();
     let limits = SpoolLimits { bytes: 1000, ..SMALL };
-    let mut spool = Spool::open(dir.path(), limits);
+    let mut spool = Spool::open(dir.path(), limits, 1);
     for _ in 0..100 {
         push(&mut spool);
         let on_disk: u64 = files(dir.path()).iter().map(|f| f.metadata().unwrap().len()).sum();
@@ -128,7 +128,7 @@ fn a_full_spool_drops_the_oldest_and_counts_it() {
     assert!(len > 3 && len as u64 + dropped == 100, "{len} {dropped}");
     assert_eq!(waiting(&mut spool), (dropped + 1..=100).collect::<Vec<_>>());
     drop(spool);
-    let spool = Spool::open(dir.path(), limits);
+    let spool = Spool::open(dir.path(), limits, 1);
     assert_eq!((spool.len(), spool.dropped()), (len, dropped));
 
     let mut memory = Spool::in_memory(SpoolLimits { memory_bytes: 200, ..SMALL });
@@ -142,7 +142,7 @@ fn a_full_spool_drops_the_oldest_and_counts_it() {
 #[test]
 fn what_is_too_old_is_dropped() {
     let dir = tempfile::tempdir().unwrap();
-    let mut spool = Spool::open(dir.path(), SMALL);
+    let mut spool = Spool::open(dir.path(), SMALL, 1);
     for _ in 0..30 {
         push(&mut spool);
     }
@@ -171,7 +171,7 @@ fn what_can_never_be_sent_is_counted_and_does_not_stay() {
 
 /// A spool of three samples in one file, and that file.
 fn three(dir: &Path) -> (SpoolId, PathBuf, Vec<u8>) {
-    let mut spool = Spool::open(dir, SpoolLimits::default());
+    let mut spool = Spool::open(dir, SpoolLimits::default(), 1);
     for _ in 0..3 {
         push(&mut spool);
     }
@@ -190,7 +190,7 @@ fn a_file_cut_at_any_byte_costs_what_was_cut() {
     for cut in (0..=bytes.len()).rev() {
         files(dir.path()).iter().for_each(|f| fs::remove_file(f).unwrap());
         fs::write(&file, &bytes[..cut]).unwrap();
-        let mut spool = Spool::open(dir.path(), SMALL);
+        let mut spool = Spool::open(dir.path(), SMALL, 1);
         let seqs = waiting(&mut spool);
         assert_eq!(seqs, (1..=seqs.len() as u64).collect::<Vec<_>>(), "cut at {cut}");
         survivors += seqs.len();
@@ -213,7 +213,7 @@ fn a_file_with_any_byte_changed_costs_one_sample() {
             let mut damaged = bytes.clone();
             damaged[at] ^= flip;
             fs::write(&file, &damaged).unwrap();
-            let mut spool = Spool::open(dir.path(), SMALL);
+            let mut spool = Spool::open(dir.path(), SMALL, 1);
             assert!(waiting(&mut spool).len() >= 2, "byte {at}");
             assert_ne!(spool.id, id, "byte {at}");
         }
@@ -228,7 +228,7 @@ fn rubbish_in_the_folder_never_stops_the_start() {
     fs::create_dir(dir.path().join("0000000000000003.seg")).unwrap();
     fs::write(dir.path().join("ffffffffffffffff.seg"), b"OCWSPL1\n").unwrap();
     fs::write(dir.path().join("other"), b"x").unwrap();
-    let mut spool = Spool::open(dir.path(), SMALL);
+    let mut spool = Spool::open(dir.path(), SMALL, 1);
     assert!(spool.is_empty());
     push(&mut spool);
     assert_eq!(waiting(&mut spool).len(), 1);
@@ -239,7 +239,7 @@ fn a_disk_that_cannot_be_used_costs_only_durability() {
     let dir = tempfile::tempdir().unwrap();
     let blocked = dir.path().join("spool");
     fs::write(&blocked, "not a folder").unwrap();
-    let mut spool = Spool::open(&blocked, SMALL);
+    let mut spool = Spool::open(&blocked, SMALL, 1);
     assert!(spool.problem().unwrap().contains("spool"));
     let first = push(&mut spool);
     let (in_memory, problem) = (spool.id, spool.problem().map(str::to_owned));
@@ -250,14 +250,14 @@ fn a_disk_that_cannot_be_used_costs_only_durability() {
     assert_ne!(spool.id, in_memory, "what is in memory and what is on the disk are two spools");
     assert_eq!(waiting(&mut spool), [first, second]);
     drop(spool);
-    assert_eq!(waiting(&mut Spool::open(&blocked, SMALL)), [second]);
+    assert_eq!(waiting(&mut Spool::open(&blocked, SMALL, 1)), [second]);
 }
 
 #[test]
 fn a_disk_that_fails_and_comes_back_repeats_no_number_in_one_spool() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("spool");
-    let mut spool = Spool::open(&path, SpoolLimits { segment_bytes: 1, ..SMALL });
+    let mut spool = Spool::open(&path, SpoolLimits { segment_bytes: 1, ..SMALL }, 1);
     let mut given = BTreeMap::new();
     for round in 0..5 {
         if round % 2 == 1 {
@@ -276,7 +276,7 @@ fn a_disk_that_fails_and_comes_back_repeats_no_number_in_one_spool() {
     let on_disk: Vec<SpoolId> = [1, 3, 5].map(|seq| given[&seq]).into();
     assert!(!on_disk.contains(&given[&2]) && !on_disk.contains(&given[&4]));
     drop(spool);
-    assert_eq!(waiting(&mut Spool::open(&path, SMALL)), [1, 3, 5]);
+    assert_eq!(waiting(&mut Spool::open(&path, SMALL, 1)), [1, 3, 5]);
 }
 
 /// What a spool promises, in the simplest form.
@@ -320,14 +320,15 @@ proptest! {
     fn a_spool_keeps_its_promises(steps in proptest::collection::vec(step(), 1..120), bytes in 800u64..20_000) {
         let dir = tempfile::tempdir().unwrap();
         let limits = SpoolLimits { bytes, ..SMALL };
-        let mut spool = Spool::open(dir.path(), limits);
+        let mut spool = Spool::open(dir.path(), limits, 1);
         let mut model = Model::default();
         let mut given = std::collections::HashSet::new();
-        let mut torn = 0;
+        let (mut torn, mut boot) = (0, 1);
         for step in steps {
             match step {
                 Step::Push => {
-                    let seq = push(&mut spool);
+                    let at = Stamp { boot, ..stamp(i64::try_from(spool.next_seq()).unwrap_or(0)) };
+                    let seq = spool.push(DeviceTopic::Report, at, text);
                     prop_assert!(given.insert((spool.id, seq)), "{seq} was given twice");
                     prop_assert!(model.pushed.insert(seq, false).is_none() || torn > 0);
                     model.unsure.clear();
@@ -361,9 +362,11 @@ proptest! {
                             bytes.resize(keep + usize::from(*n), 0x55);
                         }
                         fs::write(&last, bytes).unwrap();
+                        // As a power cut does it.
                         torn += 1;
+                        boot += 1;
                     }
-                    spool = Spool::open(dir.path(), limits);
+                    spool = Spool::open(dir.path(), limits, boot);
                     for seq in model.unsure.drain(..) {
                         model.pushed.insert(seq, false);
                     }

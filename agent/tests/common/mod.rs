@@ -212,8 +212,8 @@ impl Observer {
             let Ok(message) = self.messages.recv_timeout(left) else {
                 break;
             };
-            // Several of our own may have been needed before the subscription stood.
-            if message.topic == "subscribed" {
+            // Several of our own may have been needed before the subscription stood. And that the agent started is told, too.
+            if message.topic == "subscribed" || message.topic.ends_with("/event") {
                 continue;
             }
             if fits(&message) {
@@ -246,7 +246,10 @@ impl Device {
         agent
             .arg(command)
             .args(["--server", server, "--key", self.key.reveal(), "--state-dir"])
-            .arg(self.dir.path());
+            .arg(self.dir.path())
+            // Not the OpenClaw of whoever runs the tests.
+            .arg("--openclaw-home")
+            .arg(self.dir.path().join("no-openclaw"));
         agent.args(more);
         agent
     }

@@ -216,16 +216,16 @@ impl Book {
             .prepare_cached(
                 "INSERT INTO total VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,1)
                  ON CONFLICT DO UPDATE SET
-                   turns = min(turns + excluded.turns, 1 << 50),
-                   error_turns = min(error_turns + excluded.error_turns, 1 << 50),
-                   unmetered_turns = min(unmetered_turns + excluded.unmetered_turns, 1 << 50),
-                   input = min(input + excluded.input, 1 << 50),
-                   output = min(output + excluded.output, 1 << 50),
-                   cache_read = min(cache_read + excluded.cache_read, 1 << 50),
-                   cache_write = min(cache_write + excluded.cache_write, 1 << 50),
-                   reasoning = min(reasoning + excluded.reasoning, 1 << 50),
-                   cost_nano_usd = min(cost_nano_usd + excluded.cost_nano_usd, 1 << 50),
-                   unpriced = min(unpriced + excluded.unpriced, 1 << 50),
+                   turns = min(turns + excluded.turns, 1 << 44),
+                   error_turns = min(error_turns + excluded.error_turns, 1 << 44),
+                   unmetered_turns = min(unmetered_turns + excluded.unmetered_turns, 1 << 44),
+                   input = min(input + excluded.input, 1 << 44),
+                   output = min(output + excluded.output, 1 << 44),
+                   cache_read = min(cache_read + excluded.cache_read, 1 << 44),
+                   cache_write = min(cache_write + excluded.cache_write, 1 << 44),
+                   reasoning = min(reasoning + excluded.reasoning, 1 << 44),
+                   cost_nano_usd = min(cost_nano_usd + excluded.cost_nano_usd, 1 << 44),
+                   unpriced = min(unpriced + excluded.unpriced, 1 << 44),
                    changed = 1",
             )?
             .execute(params_from_iter(key.into_iter().chain(turn.counts.columns())))?;

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use super::trigger::{self, Prompt};
 
 /// The greatest count that a row may hold: see [`protocol::UsageRow`].
-pub(super) const MAX_COUNT: u64 = 1 << 50;
+pub(super) const MAX_COUNT: u64 = 1 << 44;
 /// The latest moment that is believed: the end of the year 9999.
 const MAX_MILLIS: i64 = 253_402_300_799_999;
 /// How much of a user message is looked at.
