@@ -49,7 +49,9 @@ fn the_examples_decode() {
         }
         seen.insert(mark);
     }
-    assert!(seen.contains("presence") && seen.contains("report"), "{seen:?}");
+    for topic in DeviceTopic::ALL.into_iter().filter(|topic| topic.from_device()) {
+        assert!(seen.contains(topic.as_str()), "{topic:?}: {seen:?}");
+    }
 }
 
 #[test]
@@ -58,7 +60,15 @@ fn every_topic_and_every_field_is_described() {
     for topic in DeviceTopic::ALL {
         assert!(document.contains(&format!("`openclaw/<device>/{}`", topic.as_str())), "{topic:?}");
     }
-    for full in [include_str!("golden/report-full.json"), include_str!("golden/presence-birth.json")] {
+    for full in [
+        include_str!("golden/report-full.json"),
+        include_str!("golden/report-openclaw.json"),
+        include_str!("golden/presence-birth.json"),
+        include_str!("golden/usage-full.json"),
+        include_str!("golden/log-full.json"),
+        include_str!("golden/event-full.json"),
+        include_str!("golden/audit-full.json"),
+    ] {
         let mut names = BTreeSet::new();
         field_names(&serde_json::from_str(full).unwrap(), &mut names);
         for name in names.into_iter().chain(["historical".to_owned(), "reason".to_owned()]) {
@@ -91,6 +101,11 @@ fn the_limits_are_the_real_ones() {
         format!("keep-alive of {} s", limits::AGENT_KEEP_ALIVE_SECS),
         format!("{} characters", limits::MAX_TEXT_CHARS),
         format!("{} items", limits::MAX_LIST),
+        format!("{} rows", limits::MAX_USAGE_ROWS),
+        format!("{} records", limits::MAX_LOG_RECORDS),
+        format!("{} events", limits::MAX_EVENTS),
+        format!("{} gateways", limits::MAX_GATEWAYS),
+        format!("messages of {} bytes", limits::MAX_MESSAGE_BYTES),
     ];
     for text in texts {
         assert!(document.contains(&text), "{text}");
