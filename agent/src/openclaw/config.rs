@@ -42,8 +42,11 @@ pub(crate) struct Config {
 /// One of OpenClaw's agents.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct AgentEntry {
+    /// What it is called.
     pub(crate) id: String,
+    /// Where its database lies.
     pub(crate) agent_dir: Option<PathBuf>,
+    /// Where it works.
     pub(crate) workspace: Option<PathBuf>,
 }
 

@@ -38,11 +38,17 @@ const MAX_EVENTS: usize = 64;
 /// A crash, with all that is known of it: nothing of it is redacted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Crash {
+    /// Which gateway.
     pub(crate) gateway: String,
+    /// When, or when it was noticed.
     pub(crate) at: Timestamp,
+    /// In a few words; empty when nothing is known.
     pub(crate) reason: String,
+    /// What kind of error it was.
     pub(crate) error_name: Option<String>,
+    /// What the error said.
     pub(crate) message: Option<String>,
+    /// Where it came from.
     pub(crate) stack: Option<String>,
 }
 
@@ -412,10 +418,14 @@ impl Observer {
         // One that is just about to connect does not fail.
         let failing = self.channels.iter().filter(|(_, times)| *times >= 2);
         also_failing.extend(failing.map(|(channel, _)| format!("channel:{}", channel.name)));
+        // The port of one in a container may be another outside of it, or none.
+        let is_apart = running.as_ref().is_some_and(|running| running.inner_pid != running.id.pid);
+        let is_unreached = matches!(reach, Reach::Refused | Reach::Foreign);
         state::judge(&Observation {
             before: self.before,
             process: match (&self.last.process, self.problem.is_some()) {
                 (_, true) | (None | Some(Presence::Unknown), _) => state::Seen::Unknown,
+                (Some(Presence::There(_)), _) if is_apart && is_unreached => state::Seen::Unknown,
                 (Some(Presence::There(_)), _) => state::Seen::There,
                 (Some(Presence::Gone), _) => state::Seen::Gone,
             },
