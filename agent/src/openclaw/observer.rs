@@ -87,6 +87,7 @@ pub(super) struct Observer {
     activities: Vec<activity::Entry>,
     last_slow: slow::Slow,
     asked_at: Option<Timestamp>,
+    ask_again: bool,
     /// The channels as the gateway tells them, and how often in a row each was not connected.
     channels: Vec<(ClawChannel, u32)>,
     unreached: Option<(Timestamp, u32)>,
@@ -173,6 +174,7 @@ impl Observer {
             activities: Vec::new(),
             last_slow: slow::Slow::default(),
             asked_at: None,
+            ask_again: false,
             channels: Vec::new(),
             unreached: None,
             answered_by: None,
@@ -267,12 +269,12 @@ impl Observer {
     /// Asks the gateway about its channels when it is time to: only one whose process and port are known for certain.
     async fn ask(&mut self, now: Timestamp, target: &Target) {
         let is_ours = self.claim().is_some() && self.last.lock_port == Some(target.port);
-        let is_open = self.channels.is_empty() || self.channels.iter().any(|(_, times)| *times == 1);
-        let pause = if is_open { ASK_AGAIN } else { ASK_PAUSE };
+        let pause = if self.ask_again { ASK_AGAIN } else { ASK_PAUSE };
         if !is_ours || self.asked_at.is_some_and(|at| now.millis_since(at).abs() < pause) {
             return;
         }
         self.asked_at = Some(now);
+        self.ask_again = true;
         let path = self.home.config_path.clone();
         let token =
             tokio::task::spawn_blocking(move || config::token(&config::read(&path, config::MAX_BYTES).ok()?));
@@ -285,6 +287,7 @@ impl Observer {
             let times = if channel.connected == Some(false) { times.saturating_add(1) } else { 0 };
             self.channels.push((channel, times));
         }
+        self.ask_again = self.channels.iter().any(|(_, times)| *times == 1);
     }
 
     /// The channels, and whether they are connected where that is known.
