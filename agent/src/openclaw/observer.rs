@@ -94,6 +94,7 @@ pub(super) struct Observer {
     answered_by: Option<Running>,
     process_since: Option<(Running, Timestamp)>,
     started_at: Option<Timestamp>,
+    version_of: Option<(Option<Running>, String)>,
     before: GatewayState,
 }
 
@@ -180,6 +181,7 @@ impl Observer {
             answered_by: None,
             process_since: None,
             started_at: None,
+            version_of: None,
             before: GatewayState::NotInstalled,
         }
     }
@@ -375,7 +377,7 @@ impl Observer {
             Reach::Answered(answers) => Some(answers),
             _ => None,
         };
-        let version = self.version(state, answers, &known);
+        let version = self.version(state, answers);
         if let Some(package) = &self.last_slow.package {
             known.package = Some(package.clone());
         }
@@ -442,20 +444,23 @@ impl Observer {
         })
     }
 
-    /// The version that runs.
-    fn version(&self, state: GatewayState, answers: Option<&Answers>, known: &Known) -> Option<String> {
+    /// The version that runs. What the files say may already be that of the next start: it counts when a process is new.
+    fn version(&mut self, state: GatewayState, answers: Option<&Answers>) -> Option<String> {
         if matches!(state, GatewayState::Stopped | GatewayState::NotInstalled | GatewayState::Unknown) {
             return None;
         }
-        let Some(answers) = answers else {
-            // It is silent, and still the one that has told its version.
-            let running = self.last.process.as_ref()?.running()?;
-            return known.version.clone().filter(|_| self.answered_by.as_ref() == Some(running));
+        let running = self.last.process.as_ref().and_then(Presence::running);
+        let said = answers.and_then(|answers| answers.startup.as_ref()?.version.clone());
+        let before = self.version_of.as_ref().filter(|(of, _)| running.is_some() && of.as_ref() == running);
+        let before = || before.map(|(_, version)| version.clone());
+        let written = || {
+            answers?;
+            let opened = self.last.book.as_ref().and_then(|book| book.version.clone());
+            opened.or_else(|| self.last.config.as_ref()?.touched_version.clone())
         };
-        let said = answers.startup.as_ref().and_then(|startup| startup.version.clone());
-        let opened = || self.last.book.as_ref().and_then(|book| book.version.clone());
-        let touched = || self.last.config.as_ref().and_then(|config| config.touched_version.clone());
-        said.or_else(opened).or_else(touched).filter(|version| process::is_version(version))
+        let version = said.or_else(before).or_else(written).filter(|version| process::is_version(version))?;
+        self.version_of = Some((running.cloned(), version.clone()));
+        Some(version)
     }
 
     fn gateway(
