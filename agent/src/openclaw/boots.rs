@@ -78,9 +78,10 @@ pub(crate) fn has_table(db: &Connection, name: &str) -> rusqlite::Result<bool> {
 }
 
 fn read_boots(db: &Connection) -> rusqlite::Result<Vec<Boot>> {
+    // In the order in which they were written: the host's clock may have been set back in between.
     let mut rows = db.prepare(
         "SELECT boot_id, pid, started_at_ms, completed_at_ms, outcome, startup_reason, reason
-         FROM gateway_boot_lifecycle ORDER BY started_at_ms DESC, rowid DESC LIMIT ?",
+         FROM gateway_boot_lifecycle ORDER BY rowid DESC LIMIT ?",
     )?;
     let boots = rows.query_map([MAX_ROWS], |row| {
         let reason: Option<String> = row.get(6)?;
@@ -233,12 +234,16 @@ pub(crate) fn changes(
     let next_mark = Some(Mark { id: last.id.clone(), started_at: last.started_at, ended: is_over(last) });
     let Some(mark) = mark else { return (Vec::new(), next_mark) };
     let mut changes = Vec::new();
-    if !mark.ended && !boots.iter().any(|boot| boot.id == mark.id) {
+    let marked = boots.iter().position(|boot| boot.id == mark.id);
+    if !mark.ended && marked.is_none() {
         changes.push(Change::Lost(mark.clone()));
     }
-    for (boot, next) in with_next(boots) {
-        let is_marked = boot.id == mark.id;
-        let is_new = !is_marked && boot.started_at > mark.started_at;
+    for (index, (boot, next)) in with_next(boots).enumerate() {
+        let is_marked = marked == Some(index);
+        let is_new = match marked {
+            Some(marked) => index > marked,
+            None => boot.started_at > mark.started_at,
+        };
         if !is_new && (!is_marked || mark.ended) {
             continue;
         }
@@ -418,6 +423,9 @@ mod tests {
         check(&[boot("g", 7, 90, None)], &there(7), &["g started"]);
         check(&[boot("h", 8, 100, None)], &there(8), &["g lost", "h started"]);
         check(&[], &there(8), &[]);
+        // The clock was set back.
+        let set_back = [boot("h", 8, 100, Some((101, "clean_stop"))), boot("i", 9, 50, None)];
+        check(&set_back, &there(9), &["h CleanStop", "i started"]);
     }
 
     #[test]

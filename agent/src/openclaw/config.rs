@@ -42,8 +42,11 @@ pub(crate) struct Config {
 /// One of OpenClaw's agents.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct AgentEntry {
+    /// What it is called.
     pub(crate) id: String,
+    /// Where its database lies.
     pub(crate) agent_dir: Option<PathBuf>,
+    /// Where it works.
     pub(crate) workspace: Option<PathBuf>,
 }
 
@@ -260,6 +263,12 @@ mod tests {
         for bad in ["", "{", "{\"a\": }", "\u{0}", deep.as_str(), &NEW[..NEW.len() / 2]] {
             assert_eq!(parse(bad, home), None);
         }
+        // As deep as is let through, on a stack as small as the agent's, and past the quicker parser.
+        let deepest = format!("{{a: {}{}}}", "[".repeat(MAX_DEPTH - 1), "]".repeat(MAX_DEPTH - 1));
+        let parsed = std::thread::Builder::new()
+            .stack_size(512 * 1024)
+            .spawn(move || parse(&deepest, Path::new("/")).is_some());
+        assert!(parsed.unwrap().join().unwrap());
         for odd in ["[]", "1", "null", r#"{"gateway": 7, "agents": [], "channels": "x", "meta": null}"#] {
             assert_eq!(parse(odd, home), Some(Config::default()), "{odd}");
         }

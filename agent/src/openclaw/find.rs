@@ -33,23 +33,31 @@ pub(crate) struct Env {
 /// Somebody with a home directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct User {
+    /// What the host calls them.
     pub(crate) name: String,
+    /// Their home directory.
     pub(crate) home: PathBuf,
+    /// Their number, where it is known.
     pub(crate) uid: Option<u32>,
 }
 
 /// A gateway that was seen running, and where its files are.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Owner {
+    /// Its state folder; empty when only whose it is can be seen.
     pub(crate) state_dir: PathBuf,
+    /// Its configuration, when it is not in there.
     pub(crate) config_path: Option<PathBuf>,
+    /// Whose it is.
     pub(crate) uid: Option<u32>,
 }
 
 /// A home, and why the agent cannot see into it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Found {
+    /// The home.
     pub(crate) home: Home,
+    /// Why nothing of it can be read, and what to do.
     pub(crate) problem: Option<String>,
 }
 
@@ -114,6 +122,10 @@ pub(crate) fn find(
         }
         for owner in owners {
             from_process(env, owner, &mut candidates);
+        }
+        // One that lay elsewhere and was found running is still there when it has stopped.
+        for state_dir in names.keys().filter(|dir| !OLD_NAMES.iter().any(|old| dir.ends_with(old))) {
+            from_process(env, &Owner { state_dir: state_dir.clone(), ..Owner::default() }, &mut candidates);
         }
     }
     named(candidates, env, names)
@@ -237,6 +249,9 @@ fn from_process(env: &Env, owner: &Owner, candidates: &mut Vec<Candidate>) {
             candidate.problem = Some(other_user());
             candidates.push(candidate);
         }
+        return;
+    }
+    if !looks_like_openclaw(&owner.state_dir) && problem(&owner.state_dir).is_none() {
         return;
     }
     let home = owner.state_dir.parent().unwrap_or(&owner.state_dir);
@@ -525,6 +540,9 @@ mod tests {
         let second = &found[1].home.name;
         assert!(second.starts_with("default-") && second.len() == 12, "{second}");
         assert_eq!(found, find(&env, None, &[owner], &BTreeMap::new()), "and stay the same");
+        let before: BTreeMap<_, _> =
+            found.iter().map(|found| (found.home.state_dir.clone(), found.home.name.clone())).collect();
+        assert_eq!(find(&env, None, &[], &before), found, "also when it has stopped");
     }
 
     #[cfg(unix)]

@@ -162,10 +162,12 @@ impl Gateways {
         self.remembered.clone()
     }
 
-    /// Looks once: every two seconds while there is a gateway.
+    /// Looks once: every two seconds while there is a gateway. It takes milliseconds, and about three seconds when one hangs.
     pub(crate) async fn look(&mut self, now: Timestamp) -> Look {
         self.search(now).await;
         let mut look = Look::default();
+        // Whoever drops a look before its end drops its observers too: then the next one searches at once.
+        let swept_at = self.swept_at.take();
         let mut observers = std::mem::take(&mut self.observers);
         let mut around = Surroundings {
             now,
@@ -191,14 +193,16 @@ impl Gateways {
             });
         }
         let mut done = Vec::new();
+        let mut all_well = true;
         while let Some(result) = looking.join_next().await {
             // One that fails is made anew at the next search.
             if let Ok(result) = result {
                 done.push(result);
             } else {
-                self.swept_at = None;
+                all_well = false;
             }
         }
+        self.swept_at = swept_at.filter(|_| all_well);
         done.sort_by_key(|(index, ..)| *index);
         for (_, observer, told) in done {
             let mut known = told.known;
@@ -285,8 +289,15 @@ fn sweep(given: Option<&std::path::Path>, names: &BTreeMap<PathBuf, String>) -> 
             }
         }
         for lock in process::system_locks() {
-            let Some(dir) = lock.state_dir.clone() else { continue };
-            if let Some(running) = process::holder(std::slice::from_ref(&lock)) {
+            // Before 2026.9 a lock names the configuration only, which lies in the state folder.
+            let beside = || lock.config_path.as_ref()?.parent().map(std::path::Path::to_owned);
+            let Some(dir) = lock.state_dir.clone().or_else(beside).filter(|dir| dir.is_absolute()) else {
+                continue;
+            };
+            let Some(running) = process::holder(std::slice::from_ref(&lock)) else { continue };
+            // Anybody may write there: a lock speaks for the folders of its process's own user.
+            let whose = process::owner_of(&dir);
+            if whose.is_none() || running.uid.is_none() || whose == running.uid {
                 owners.push(Owner { state_dir: dir, config_path: lock.config_path, uid: running.uid });
             }
         }
@@ -566,6 +577,42 @@ mod tests {
             (GatewayState::Stopped, vec![EventKind::GatewayCrashed])
         );
         assert_eq!(look.crashes[0].reason, "killed");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_port_answers_for_one_gateway_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let fake = Fake::start(READY).await;
+        let found = ["a", "b"].map(|name| {
+            std::fs::create_dir(dir.path().join(name)).unwrap();
+            home_with(&dir.path().join(name), fake.port);
+            let state_dir = dir.path().join(name).join(".openclaw");
+            let config_path = state_dir.join("openclaw.json");
+            let user_home = dir.path().join(name);
+            Found { home: Home { name: name.to_owned(), state_dir, config_path, user_home }, problem: None }
+        });
+        lock(&found[1].home.state_dir, fake.port);
+        let mut gateways = Gateways::new(None, false, Remembered::default());
+        gateways.swept_at = Some(Timestamp(NOW));
+        gateways.adopt(found.to_vec());
+        let look = gateways.look(Timestamp(NOW)).await;
+        let states: Vec<_> = look.openclaw.gateways.iter().map(|gateway| gateway.state).collect();
+        assert_eq!(states, [GatewayState::Stopped, GatewayState::Running], "a copied folder is no gateway");
+        assert_eq!(look.openclaw.state, GatewayState::Stopped);
+    }
+
+    #[tokio::test]
+    async fn a_look_that_is_dropped_does_no_harm() {
+        let dir = tempfile::tempdir().unwrap();
+        let fake = Fake::start(Say::Nothing).await;
+        home_with(dir.path(), fake.port);
+        let mut gateways = Gateways::new(Some(dir.path().to_owned()), false, Remembered::default());
+        let dropped = tokio::time::timeout(Duration::from_millis(100), gateways.look(Timestamp(NOW))).await;
+        assert!(dropped.is_err());
+        fake.say(READY);
+        let look = gateways.look(Timestamp(NOW + 100)).await;
+        assert_eq!(only(&look).state, GatewayState::Running);
     }
 
     #[tokio::test]

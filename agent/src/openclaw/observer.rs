@@ -38,11 +38,17 @@ const MAX_EVENTS: usize = 64;
 /// A crash, with all that is known of it: nothing of it is redacted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Crash {
+    /// Which gateway.
     pub(crate) gateway: String,
+    /// When, or when it was noticed.
     pub(crate) at: Timestamp,
+    /// In a few words; empty when nothing is known.
     pub(crate) reason: String,
+    /// What kind of error it was.
     pub(crate) error_name: Option<String>,
+    /// What the error said.
     pub(crate) message: Option<String>,
+    /// Where it came from.
     pub(crate) stack: Option<String>,
 }
 
@@ -97,12 +103,14 @@ pub(super) struct Observer {
     activities: Vec<activity::Entry>,
     last_slow: slow::Slow,
     asked_at: Option<Timestamp>,
+    ask_again: bool,
     /// The channels as the gateway tells them, and how often in a row each was not connected.
     channels: Vec<(ClawChannel, u32)>,
     unreached: Option<(Timestamp, u32)>,
     answered_by: Option<Running>,
     process_since: Option<(Running, Timestamp)>,
     started_at: Option<Timestamp>,
+    version_of: Option<(Option<Running>, String)>,
     before: GatewayState,
 }
 
@@ -196,11 +204,13 @@ impl Observer {
             activities: Vec::new(),
             last_slow: slow::Slow::default(),
             asked_at: None,
+            ask_again: false,
             channels: Vec::new(),
             unreached: None,
             answered_by: None,
             process_since: None,
             started_at: None,
+            version_of: None,
             before: GatewayState::NotInstalled,
         }
     }
@@ -290,12 +300,12 @@ impl Observer {
     /// Asks the gateway about its channels when it is time to: only one whose process and port are known for certain.
     async fn ask(&mut self, now: Timestamp, target: &Target) {
         let is_ours = self.claim().is_some() && self.last.lock_port == Some(target.port);
-        let is_open = self.channels.is_empty() || self.channels.iter().any(|(_, times)| *times == 1);
-        let pause = if is_open { ASK_AGAIN } else { ASK_PAUSE };
+        let pause = if self.ask_again { ASK_AGAIN } else { ASK_PAUSE };
         if !is_ours || self.asked_at.is_some_and(|at| now.millis_since(at).abs() < pause) {
             return;
         }
         self.asked_at = Some(now);
+        self.ask_again = true;
         let path = self.home.config_path.clone();
         let token =
             tokio::task::spawn_blocking(move || config::token(&config::read(&path, config::MAX_BYTES).ok()?));
@@ -308,6 +318,7 @@ impl Observer {
             let times = if channel.connected == Some(false) { times.saturating_add(1) } else { 0 };
             self.channels.push((channel, times));
         }
+        self.ask_again = self.channels.iter().any(|(_, times)| *times == 1);
     }
 
     /// The channels, and whether they are connected where that is known.
@@ -395,7 +406,7 @@ impl Observer {
             Reach::Answered(answers) => Some(answers),
             _ => None,
         };
-        let version = self.version(state, answers, &known);
+        let version = self.version(state, answers);
         if let Some(package) = &self.last_slow.package {
             known.package = Some(package.clone());
         }
@@ -441,10 +452,14 @@ impl Observer {
         // One that is just about to connect does not fail.
         let failing = self.channels.iter().filter(|(_, times)| *times >= 2);
         also_failing.extend(failing.map(|(channel, _)| format!("channel:{}", channel.name)));
+        // The port of one in a container may be another outside of it, or none.
+        let is_apart = running.as_ref().is_some_and(|running| running.inner_pid != running.id.pid);
+        let is_unreached = matches!(reach, Reach::Refused | Reach::Foreign);
         state::judge(&Observation {
             before: self.before,
             process: match (&self.last.process, self.problem.is_some()) {
                 (_, true) | (None | Some(Presence::Unknown), _) => state::Seen::Unknown,
+                (Some(Presence::There(_)), _) if is_apart && is_unreached => state::Seen::Unknown,
                 (Some(Presence::There(_)), _) => state::Seen::There,
                 (Some(Presence::Gone), _) => state::Seen::Gone,
             },
@@ -458,20 +473,23 @@ impl Observer {
         })
     }
 
-    /// The version that runs.
-    fn version(&self, state: GatewayState, answers: Option<&Answers>, known: &Known) -> Option<String> {
+    /// The version that runs. What the files say may already be that of the next start: it counts when a process is new.
+    fn version(&mut self, state: GatewayState, answers: Option<&Answers>) -> Option<String> {
         if matches!(state, GatewayState::Stopped | GatewayState::NotInstalled | GatewayState::Unknown) {
             return None;
         }
-        let Some(answers) = answers else {
-            // It is silent, and still the one that has told its version.
-            let running = self.last.process.as_ref()?.running()?;
-            return known.version.clone().filter(|_| self.answered_by.as_ref() == Some(running));
+        let running = self.last.process.as_ref().and_then(Presence::running);
+        let said = answers.and_then(|answers| answers.startup.as_ref()?.version.clone());
+        let before = self.version_of.as_ref().filter(|(of, _)| running.is_some() && of.as_ref() == running);
+        let before = || before.map(|(_, version)| version.clone());
+        let written = || {
+            answers?;
+            let opened = self.last.book.as_ref().and_then(|book| book.version.clone());
+            opened.or_else(|| self.last.config.as_ref()?.touched_version.clone())
         };
-        let said = answers.startup.as_ref().and_then(|startup| startup.version.clone());
-        let opened = || self.last.book.as_ref().and_then(|book| book.version.clone());
-        let touched = || self.last.config.as_ref().and_then(|config| config.touched_version.clone());
-        said.or_else(opened).or_else(touched).filter(|version| process::is_version(version))
+        let version = said.or_else(before).or_else(written).filter(|version| process::is_version(version))?;
+        self.version_of = Some((running.cloned(), version.clone()));
+        Some(version)
     }
 
     fn gateway(

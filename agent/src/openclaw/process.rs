@@ -21,6 +21,7 @@ const TICKS_PER_SECOND: f64 = 100.0;
 /// A process, told apart from a later one with the same number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ProcessId {
+    /// Its number on this host.
     pub(crate) pid: u32,
     /// When it started, in ticks since the host did (Linux) or in seconds since 1970.
     pub(crate) started: u64,
@@ -29,22 +30,27 @@ pub(crate) struct ProcessId {
 /// A gateway's process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Running {
+    /// The process.
     pub(crate) id: ProcessId,
     /// Its number where OpenClaw lives, which in a container is another.
     pub(crate) inner_pid: u32,
+    /// Whose it is.
     pub(crate) uid: Option<u32>,
 }
 
 /// Whether a gateway's process is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Presence {
+    /// It runs.
     There(Running),
+    /// There is none.
     Gone,
     /// It cannot be seen from here: another container, another system.
     Unknown,
 }
 
 impl Presence {
+    /// The process, where there is one.
     pub(crate) fn running(&self) -> Option<&Running> {
         match self {
             Self::There(running) => Some(running),
@@ -57,15 +63,21 @@ impl Presence {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Lock {
+    /// The process that holds it.
     pub(crate) pid: u32,
+    /// When that started, in ticks since the host did.
     #[serde(default)]
     pub(crate) start_time: Option<u64>,
+    /// When it was taken.
     #[serde(default)]
     pub(crate) created_at: Option<jiff::Timestamp>,
+    /// The gateway's configuration.
     #[serde(default)]
     pub(crate) config_path: Option<PathBuf>,
+    /// The gateway's state folder; before 2026.9 not told.
     #[serde(default)]
     pub(crate) state_dir: Option<PathBuf>,
+    /// Where the gateway listens.
     #[serde(default)]
     pub(crate) port: Option<u16>,
 }
@@ -120,7 +132,9 @@ fn lock_files(tmp: &Path) -> Vec<PathBuf> {
 /// Memory and processor use of a gateway with its descendants.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct Load {
+    /// Resident memory.
     pub(crate) rss_bytes: Option<u64>,
+    /// Percent of one core since the reading before.
     pub(crate) cpu_pct: Option<f64>,
 }
 
@@ -257,6 +271,7 @@ struct Used {
 /// A gateway's process, found by looking through all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Seen {
+    /// The process.
     pub(crate) running: Running,
     /// The databases it has open, as files.
     pub(crate) databases: BTreeSet<FileId>,

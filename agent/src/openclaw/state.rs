@@ -98,7 +98,10 @@ fn silent(seen: &Observation<'_>) -> GatewayState {
     }
     match seen.before {
         // A single slow answer says nothing; but that a port is open does.
-        GatewayState::NotInstalled | GatewayState::Stopped | GatewayState::Unknown => GatewayState::Starting,
+        GatewayState::NotInstalled | GatewayState::Stopped | GatewayState::Unknown => {
+            let old = seen.process_age_ms.is_some_and(|age| age > START_PATIENCE);
+            if old { GatewayState::Unknown } else { GatewayState::Starting }
+        }
         before => before,
     }
 }
@@ -224,6 +227,14 @@ mod tests {
         check(GatewayState::Running, 10_000, 3, GatewayState::Hung);
         check(GatewayState::Stopped, 2_000, 2, GatewayState::Starting);
         check(GatewayState::Hung, 20_000, 8, GatewayState::Hung);
+        let old = Observation {
+            before: GatewayState::NotInstalled,
+            process_age_ms: Some(3_600_000),
+            ..seen(&Reach::Silent)
+        };
+        assert_eq!(judge(&old).0, GatewayState::Unknown, "the agent has just come");
+        let gone = Observation { process: Seen::Gone, ..old };
+        assert_eq!(judge(&gone).0, GatewayState::Stopped, "whose port it is, is another question");
     }
 
     #[test]
