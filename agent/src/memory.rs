@@ -93,18 +93,18 @@ impl<T: Serialize + DeserializeOwned + Default + Clone + PartialEq> Memory<T> {
         value: T,
         encode: impl Fn(SpoolId, u64) -> Vec<u8>,
     ) -> u64 {
-        self.write(Some(Next { spool: spool.id(), seq: spool.next_seq(), value: value.clone() }));
+        self.write(Some(&Next { spool: spool.id(), seq: spool.next_seq(), value: value.clone() }));
         let seq = spool.push(what, stamp, encode);
         self.value = value;
         seq
     }
 
-    fn write(&self, next: Option<Next<T>>) {
+    fn write(&self, next: Option<&Next<T>>) {
         let Some(path) = &self.path else { return };
         let stored = Stored {
             v: 1,
             value: &self.value,
-            next: next.as_ref().map(|next| Next { spool: next.spool, seq: next.seq, value: &next.value }),
+            next: next.map(|next| Next { spool: next.spool, seq: next.seq, value: &next.value }),
         };
         // Without it some is told twice after a restart. The spool meets the same disk, and reports what is wrong with it.
         replace(path, &serde_json::to_vec(&stored).unwrap_or_default()).ok();
@@ -153,7 +153,7 @@ mod tests {
         let (memory, spool) = open();
         assert_eq!((*memory.get(), spool.len()), (2, 1));
         // Killed between the note and the message.
-        memory.write(Some(Next { spool: spool.id(), seq: spool.next_seq(), value: 3 }));
+        memory.write(Some(&Next { spool: spool.id(), seq: spool.next_seq(), value: 3 }));
         drop(spool);
         let (_, spool) = open();
         assert_eq!((*open().0.get(), spool.len()), (2, 1));

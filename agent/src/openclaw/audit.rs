@@ -17,7 +17,7 @@ use crate::openclaw::Home;
 use crate::openclaw::redact::redact;
 
 /// How long it may take; a busy board needs minutes.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_mins(5);
 /// What it prints is shorter.
 const MAX_OUTPUT_BYTES: u64 = 1024 * 1024;
 const MAX_FINDINGS: usize = 200;
@@ -121,9 +121,8 @@ fn parse(text: &str) -> Result<Vec<Finding>, String> {
     // A line of a warning may stand before it.
     let json = text.find('{').and_then(|at| text.get(at..)).ok_or("it printed nothing")?;
     let mut stream = serde_json::Deserializer::from_str(json).into_iter::<Report>();
-    let report = match stream.next() {
-        Some(Ok(report)) => report,
-        _ => return Err("what it printed is not understood".to_owned()),
+    let Some(Ok(report)) = stream.next() else {
+        return Err("what it printed is not understood".to_owned());
     };
     let Some(findings) = report.findings else {
         let why = report.error.as_ref().and_then(|e| e.as_str().or_else(|| e.get("message")?.as_str()));

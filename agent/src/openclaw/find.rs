@@ -113,7 +113,7 @@ pub(crate) fn find(
 ) -> Vec<Found> {
     let mut candidates = Vec::new();
     if let Some(given) = given {
-        candidates.push(from_given(env, given));
+        candidates.extend(from_given(env, given));
     } else {
         from_environment(env, &mut candidates);
         let reach = if env.root { MAX_USERS } else { 1 };
@@ -155,7 +155,8 @@ impl Candidate {
     }
 }
 
-fn from_given(env: &Env, given: &Path) -> Candidate {
+/// The home that is given, if there is one: elsewhere is not looked.
+fn from_given(env: &Env, given: &Path) -> Option<Candidate> {
     let inner = given.join(".openclaw");
     let (state_dir, user_home) = if !looks_like_openclaw(given) && inner.is_dir() {
         (inner, given.to_owned())
@@ -164,14 +165,9 @@ fn from_given(env: &Env, given: &Path) -> Candidate {
     };
     let label = label_of(&state_dir);
     let user = User { home: user_home, ..own(env) };
-    let mut candidate = Candidate::new(&user, &label, state_dir);
-    if candidate.problem.is_none() && !looks_like_openclaw(&candidate.state_dir) {
-        candidate.problem = Some(
-            "The folder given as --openclaw-home does not hold OpenClaw's data; give the one with openclaw.json in it."
-                .to_owned(),
-        );
-    }
-    candidate
+    let candidate = Candidate::new(&user, &label, state_dir);
+    // One that cannot be read may well be one.
+    (candidate.problem.is_some() || looks_like_openclaw(&candidate.state_dir)).then_some(candidate)
 }
 
 fn own(env: &Env) -> User {
@@ -512,7 +508,7 @@ mod tests {
             assert_eq!(found[0].home.user_home, dir.path().join("other"));
         }
         let found = find(&env, Some(&dir.path().join("none")), &[], &BTreeMap::new());
-        assert!(found[0].problem.as_ref().unwrap().contains("--openclaw-home"));
+        assert_eq!(names(&found), [""; 0], "and not the one that is there");
     }
 
     #[cfg(unix)]

@@ -148,6 +148,7 @@ impl Gateways {
     }
 
     /// The homes found at the last look.
+    #[cfg(test)]
     pub(crate) fn homes(&self) -> &[Home] {
         &self.homes
     }

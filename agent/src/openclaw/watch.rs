@@ -43,11 +43,11 @@ const COUNT_TOLD: Duration = Duration::from_secs(10);
 /// Time between two looks at the log.
 const READ: Duration = Duration::from_secs(5);
 /// How far it was read is noted with every record, and so often without.
-const READ_NOTED: Duration = Duration::from_secs(600);
+const READ_NOTED: Duration = Duration::from_mins(10);
 /// Time between two audits, and from the start to the first look for whether one is due.
 const AUDIT_MS: i64 = 6 * 60 * 60 * 1000;
 const AUDIT_DELAY: Duration = Duration::from_secs(20);
-const AUDIT_LOOK: Duration = Duration::from_secs(300);
+const AUDIT_LOOK: Duration = Duration::from_mins(5);
 /// How long the journal may take.
 const JOURNAL_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -111,7 +111,7 @@ impl Watch {
     pub(crate) async fn look_once(&self) {
         let mut gateways = Gateways::new(self.config.home.clone(), self.config.rpc, Remembered::default());
         let look = gateways.look(self.outbox.stamp().wall).await;
-        self.now().openclaw = Some(look.openclaw);
+        self.now().openclaw = Some(private(look.openclaw));
     }
 
     /// Reads for ever.
@@ -155,7 +155,7 @@ impl Watch {
             let none = look.openclaw.gateways.is_empty();
             {
                 let mut now = self.now();
-                now.openclaw = Some(look.openclaw.clone());
+                now.openclaw = Some(private(look.openclaw.clone()));
                 now.sites.clone_from(&sites);
             }
             self.looked.notify_waiters();
@@ -184,7 +184,11 @@ impl Watch {
             let record = self.crash(crash, sites, outputs).await;
             self.push_log(vec![record]).await;
         }
-        let events: Vec<Event> = look.events.into_iter().map(clean).take(limits::MAX_EVENTS).collect();
+        let mut events: Vec<Event> = look.events.into_iter().map(clean).collect();
+        while events.len() > limits::MAX_EVENTS {
+            let rest = events.split_off(limits::MAX_EVENTS);
+            self.push_events(std::mem::replace(&mut events, rest)).await;
+        }
         for event in events.iter().filter(|event| event.kind != EventKind::Activity) {
             info!(gateway = event.gateway, from = event.from, to = event.to, "{}", event.kind.as_str());
         }
@@ -446,7 +450,7 @@ impl Watch {
         .await;
         let audit = self.audit(&sites, now).await;
         let events = look.events.into_iter().map(clean).collect();
-        Found { openclaw: look.openclaw, sites, ledger, rows, records, events, audit }
+        Found { openclaw: private(look.openclaw), sites, ledger, rows, records, events, audit }
     }
 }
 
@@ -474,6 +478,14 @@ pub(crate) fn event(kind: EventKind, at: Timestamp, count: Option<u64>) -> Event
         count,
         activity: None,
     }
+}
+
+/// OpenClaw without what is private: it may stand where OpenClaw says why it ended.
+fn private(mut openclaw: OpenClaw) -> OpenClaw {
+    for exit in openclaw.gateways.iter_mut().filter_map(|gateway| gateway.last_exit.as_mut()) {
+        exit.reason = exit.reason.as_deref().map(|reason| redact(reason, 500));
+    }
+    openclaw
 }
 
 /// An event without what is private.

@@ -102,7 +102,7 @@ struct Segment {
 pub(super) struct Segments {
     dir: PathBuf,
     segment_bytes: u64,
-    segments: VecDeque<Segment>,
+    files: VecDeque<Segment>,
     /// The last segment, open for writing; none after opening, so that nothing is appended to what may be torn.
     active: Option<File>,
     next_number: u64,
@@ -118,24 +118,24 @@ impl Segments {
             fs::read_dir(dir)?.filter_map(|entry| number(&entry.ok()?.path())).collect();
         numbers.sort_unstable();
         let mut found = Found::default();
-        let mut segments = VecDeque::new();
+        let mut files = VecDeque::new();
         for number in &numbers {
             let mut bytes = Vec::new();
             match File::open(path(dir, *number)).and_then(|mut file| file.read_to_end(&mut bytes)) {
                 Ok(_) => {
                     let newest = read_segment(*number, &bytes, &mut found);
                     found.newest = newest.or(found.newest);
-                    segments.push_back(Segment { number: *number, bytes: bytes.len() as u64, newest });
+                    files.push_back(Segment { number: *number, bytes: bytes.len() as u64, newest });
                 }
                 Err(_) => {
                     found.damaged += 1;
-                    segments.push_back(Segment { number: *number, bytes: 0, newest: None });
+                    files.push_back(Segment { number: *number, bytes: 0, newest: None });
                 }
             }
         }
         let next_number = numbers.last().map_or(1, |last| last.saturating_add(1));
         let dir = dir.to_owned();
-        Ok((Self { dir, segment_bytes, segments, active: None, next_number, reader: None }, found))
+        Ok((Self { dir, segment_bytes, files, active: None, next_number, reader: None }, found))
     }
 
     /// Their folder.
@@ -155,7 +155,7 @@ impl Segments {
         body.extend(sample.stamp.boot.to_le_bytes());
         body.extend(&sample.payload);
         let place = self.write(SAMPLE, &body, true)?;
-        if let Some(last) = self.segments.back_mut() {
+        if let Some(last) = self.files.back_mut() {
             last.newest = Some(sample.stamp);
         }
         Ok(place)
@@ -199,24 +199,24 @@ impl Segments {
     /// Removes a segment.
     pub(super) fn remove(&mut self, number: u64) {
         self.reader.take_if(|(reading, _)| *reading == number);
-        self.segments.retain(|segment| segment.number != number);
+        self.files.retain(|segment| segment.number != number);
         // One that stays behind is read again at the next start; the server knows what it holds.
         fs::remove_file(path(&self.dir, number)).ok();
     }
 
     /// The oldest segment, unless it is the only one: the newest stays, because it knows which numbers were given.
     pub(super) fn oldest(&self) -> Option<(u64, Option<Stamp>)> {
-        let oldest = self.segments.front().filter(|_| self.segments.len() > 1)?;
+        let oldest = self.files.front().filter(|_| self.files.len() > 1)?;
         Some((oldest.number, oldest.newest))
     }
 
     /// Bytes of all segments.
     pub(super) fn bytes(&self) -> u64 {
-        self.segments.iter().map(|segment| segment.bytes).sum()
+        self.files.iter().map(|segment| segment.bytes).sum()
     }
 
     fn begin_if_needed(&mut self, Head { id, first, dropped }: Head) -> io::Result<()> {
-        if self.active.is_some() && self.segments.back().is_some_and(|last| last.bytes < self.segment_bytes) {
+        if self.active.is_some() && self.files.back().is_some_and(|last| last.bytes < self.segment_bytes) {
             return Ok(());
         }
         self.active = None;
@@ -229,7 +229,7 @@ impl Segments {
         header.extend(first.to_le_bytes());
         header.extend(dropped.to_le_bytes());
         header.extend(crc32fast::hash(&header).to_le_bytes());
-        self.segments.push_back(Segment { number, bytes: header.len() as u64, newest: None });
+        self.files.push_back(Segment { number, bytes: header.len() as u64, newest: None });
         file.write_all(&header)?;
         sync_folder(&self.dir);
         self.active = Some(file);
@@ -237,7 +237,7 @@ impl Segments {
     }
 
     fn write(&mut self, kind: u8, body: &[u8], sync: bool) -> io::Result<Place> {
-        let (Some(file), Some(segment)) = (&mut self.active, self.segments.back_mut()) else {
+        let (Some(file), Some(segment)) = (&mut self.active, self.files.back_mut()) else {
             return Err(io::Error::other("no segment is open"));
         };
         let place = Place {

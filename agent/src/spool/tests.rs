@@ -188,7 +188,9 @@ fn a_file_cut_at_any_byte_costs_what_was_cut() {
     let (id, file, bytes) = three(dir.path());
     let mut survivors = 0;
     for cut in (0..=bytes.len()).rev() {
-        files(dir.path()).iter().for_each(|f| fs::remove_file(f).unwrap());
+        for file in files(dir.path()) {
+            fs::remove_file(file).unwrap();
+        }
         fs::write(&file, &bytes[..cut]).unwrap();
         let mut spool = Spool::open(dir.path(), SMALL, 1);
         let seqs = waiting(&mut spool);

@@ -1,19 +1,11 @@
-use sha2::{Digest as _, Sha256};
+use crate::openclaw::short_hash;
 
 /// What alike errors have in common, whatever device they are of: 16 hexadecimal digits of the hash of where and how, with all
 /// that changes from one to the next left out.
 pub(crate) fn fingerprint(parts: &[&str], message: &str) -> String {
-    let mut hash = Sha256::new();
-    for part in parts.iter().copied().chain([shape(message).as_str()]) {
-        hash.update(part.as_bytes());
-        hash.update([0]);
-    }
-    hash.finalize().iter().take(8).fold(String::with_capacity(16), |mut text, byte| {
-        use std::fmt::Write as _;
-        // Writing to a text cannot fail.
-        write!(text, "{byte:02x}").ok();
-        text
-    })
+    let shape = shape(message);
+    let parts: Vec<&str> = parts.iter().copied().chain([shape.as_str()]).collect();
+    short_hash(&parts)
 }
 
 /// A message without numbers, ids, paths and what stands in quotation marks.

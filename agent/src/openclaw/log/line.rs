@@ -191,24 +191,24 @@ impl Line {
 
     /// The error's own name.
     pub(crate) fn error_name(&self) -> Option<String> {
-        self.details.error_name.0.clone().or_else(|| error_name(&self.message)).map(word)
+        self.details.error_name.0.clone().or_else(|| error_name(&self.message)).as_deref().map(word)
     }
 
     /// OpenClaw's word for why a model failed.
     pub(crate) fn reason(&self) -> Option<String> {
-        self.details.failover_reason.0.clone().or_else(|| self.details.reason.0.clone()).map(word)
+        self.details.failover_reason.0.as_deref().or(self.details.reason.0.as_deref()).map(word)
     }
 
     pub(crate) fn provider(&self) -> Option<String> {
-        self.details.provider.0.clone().map(word)
+        self.details.provider.0.as_deref().map(word)
     }
 
     pub(crate) fn model(&self) -> Option<String> {
-        self.details.model.0.clone().map(word)
+        self.details.model.0.as_deref().map(word)
     }
 
     pub(crate) fn agent(&self) -> Option<String> {
-        self.details.agent_id.0.clone().map(word)
+        self.details.agent_id.0.as_deref().map(word)
     }
 
     /// The line as it stands before a crash: what was printed may be what somebody said, and is left out.
@@ -230,8 +230,8 @@ fn first_line(text: &str) -> &str {
 }
 
 /// A field's value as a short word.
-fn word(text: String) -> String {
-    redact(&text, 120)
+fn word(text: &str) -> String {
+    redact(text, 120)
 }
 
 /// The name that an error begins with, such as `TypeError`.

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::line::MAX_LINE_BYTES;
+use crate::openclaw::hex;
 
 /// As much of a file's beginning tells it from others.
 const HEAD_BYTES: u64 = 512;
@@ -152,7 +153,7 @@ fn head(file: &mut File, bytes: u64) -> io::Result<String> {
     let mut head = Vec::new();
     file.take(bytes).read_to_end(&mut head)?;
     let digest = Sha256::digest(&head);
-    Ok(digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(digest.get(..16).unwrap_or_default()))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //!
 //! The file holds no text but the names of models, providers and agents. Sessions and files are there as hashes.
 
+#[cfg(test)]
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::OpenOptions;
@@ -338,11 +339,13 @@ impl Book {
         )
     }
 
+    #[cfg(test)]
     pub(super) fn all(&self) -> rusqlite::Result<Vec<UsageRow>> {
         self.rows("ORDER BY quarter, provider, model, agent, cause LIMIT ?1", i64::MAX)
     }
 
     /// Sums of all time, by provider and model.
+    #[cfg(test)]
     pub(super) fn totals(&self) -> rusqlite::Result<BTreeMap<(String, String), Counts>> {
         let mut sums = self.db.prepare(
             "SELECT p.text, m.text, sum(turns), sum(error_turns), sum(unmetered_turns), sum(input), sum(output),

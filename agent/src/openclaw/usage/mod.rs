@@ -35,6 +35,7 @@ use std::time::UNIX_EPOCH;
 use protocol::{SpoolId, Timestamp, UsageRow, limits};
 use tracing::warn;
 
+#[cfg(test)]
 pub(crate) use self::event::Counts;
 
 use self::book::{Book, Cursor, Source, Stat, State};
@@ -165,11 +166,13 @@ impl Ledger {
     }
 
     /// All rows, oldest first.
+    #[cfg(test)]
     pub(crate) fn rows(&self) -> Vec<UsageRow> {
         self.or_said(self.book.all())
     }
 
     /// Exact totals of all time, by provider and model.
+    #[cfg(test)]
     pub(crate) fn totals(&self) -> BTreeMap<(String, String), Counts> {
         self.or_said(self.book.totals())
     }
