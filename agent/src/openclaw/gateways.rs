@@ -62,6 +62,18 @@ pub(crate) struct Known {
     pub(crate) ran: Option<Ran>,
     /// Up to where its list of activities was told.
     pub(crate) sequence: Option<i64>,
+    /// Where its process prints its errors.
+    pub(crate) output: Option<Output>,
+}
+
+/// A file that a process prints its errors into; it cannot be asked for once the process is gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Output {
+    pub(crate) pid: u32,
+    pub(crate) started: u64,
+    pub(crate) file: PathBuf,
+    /// What stood there before is of others.
+    pub(crate) from: u64,
 }
 
 /// Why a gateway crashed.

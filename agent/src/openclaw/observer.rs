@@ -11,12 +11,12 @@ use protocol::{
 
 use super::boots::{self, Book, Boot, Change, Tally};
 use super::config::{self, Config};
-use super::gateways::{Explained, Known, Ran};
+use super::gateways::{Explained, Known, Output, Ran};
 use super::http::{self, Answers, Reach, Target};
 use super::process::{self, Load, Meter, Presence, Running, Seen};
 use super::state::{self, Observation};
 use super::work::Work;
-use super::{Home, activity, channels, slow, sqlite};
+use super::{Home, activity, channels, log, slow, sqlite};
 
 /// How long a look waits for the files.
 const QUICK_PATIENCE: Duration = Duration::from_millis(800);
@@ -151,6 +151,7 @@ struct Quick {
     old_crash: Option<Explanation>,
     mark: Option<boots::Mark>,
     ran: Option<Ran>,
+    output: Option<Output>,
     load: Load,
 }
 
@@ -364,6 +365,7 @@ impl Observer {
             events.extend(activity::events(&name, activities));
             known.mark = quick.mark;
             known.ran = quick.ran;
+            known.output = quick.output;
             for change in quick.changes.into_iter().rev().take(MAX_EVENTS).rev() {
                 let explanation = match &change {
                     Change::Ended(boot, _) => quick.explained.iter().find(|found| found.boot == boot.id),
@@ -704,6 +706,7 @@ fn read(question: &Question, memory: &mut Memory) -> Quick {
         None => absence(&book, question),
     };
     starts(question, &book, &presence, memory, &mut quick);
+    quick.output = output(question, running.as_ref());
 
     if let Some(running) = &running {
         let deep = memory.tree_at.is_none_or(|at| question.now.millis_since(at).abs() >= TREE_PAUSE)
@@ -720,6 +723,19 @@ fn read(question: &Question, memory: &mut Memory) -> Quick {
     memory.process = running;
     quick.process = Some(presence);
     quick
+}
+
+/// Where the process prints its errors, if that is a file; of one that is gone, where it did.
+fn output(question: &Question, running: Option<&Running>) -> Option<Output> {
+    let before = question.known.output.as_ref();
+    let Some(running) = running else { return before.cloned() };
+    let same = |known: &&Output| known.pid == running.inner_pid && known.started == running.id.started;
+    if let Some(before) = before.filter(same) {
+        return Some(before.clone());
+    }
+    let file = std::fs::read_link(format!("/proc/{}/fd/2", running.id.pid)).ok()?;
+    let metadata = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
+    Some(Output { pid: running.inner_pid, started: running.id.started, file, from: metadata.len() })
 }
 
 /// The gateway's process, and the port its lock names.
@@ -787,6 +803,11 @@ fn starts(question: &Question, book: &Book, presence: &Presence, memory: &mut Me
         if found.reason.is_empty() {
             let is_now = memory.process.as_ref().is_some_and(|before| before.inner_pid == boot.pid);
             found.reason = how(question, boot.pid, memory, is_now);
+            let output = known.output.as_ref().filter(|output| output.pid == boot.pid);
+            if let Some(words) = output.and_then(|output| log::printed(&output.file, output.from)) {
+                found.reason = log::reason_of(&words);
+                found.message = Some(words);
+            }
         }
         quick.explained.push(found);
     }
@@ -837,7 +858,7 @@ fn how(question: &Question, pid: u32, memory: &Memory, is_now: bool) -> String {
         // Its own end of the program would have taken the lock away.
         (true, false) if is_now && question.draining => format!("killed while it was stopping{used}"),
         (true, false) => format!("killed{used}"),
-        (false, _) => "exited without a word: its error is in the service's own log".to_owned(),
+        (false, _) => "ended by itself, without a word in its log".to_owned(),
     }
 }
 
@@ -898,7 +919,7 @@ fn how_without_book(question: &Question, ran: &Ran) -> (GatewayOutcome, Option<&
     } else if kept_lock {
         (GatewayOutcome::Crashed, Some("killed"))
     } else {
-        (GatewayOutcome::Crashed, Some("exited without a word: its error is in the service's own log"))
+        (GatewayOutcome::Crashed, Some("ended by itself, without a word in its log"))
     }
 }
 

@@ -148,7 +148,7 @@ impl Watch {
         let memory = self.remember::<Remembered>(self.files.gateways.clone()).await;
         let known = lock(&memory).get().clone();
         let mut gateways = Gateways::new(self.config.home.clone(), self.config.rpc, known);
-        let mut outputs = HashMap::new();
+        let mut pids = HashMap::new();
         loop {
             let look = gateways.look(self.outbox.stamp().wall).await;
             let sites = gateways.sites();
@@ -162,9 +162,9 @@ impl Watch {
             if look.changed {
                 self.changed.notify_one();
             }
-            // By the outputs of the look before: a gateway that crashed may have started anew.
-            self.tell(look, &sites, &outputs, &memory, gateways.remembered()).await;
-            note_outputs(&mut outputs, &sites);
+            // By the processes of the look before: a gateway that crashed may have started anew.
+            self.tell(look, &sites, &pids, &memory, gateways.remembered()).await;
+            pids.extend(sites.into_iter().filter_map(|site| Some((site.home.name, site.pid?))));
             sleep(if none { LOOK_FOR_NONE } else { LOOK }).await;
         }
     }
@@ -174,14 +174,14 @@ impl Watch {
         &self,
         look: Look,
         sites: &[Site],
-        outputs: &HashMap<String, Output>,
+        pids: &HashMap<String, u32>,
         memory: &Arc<Mutex<Memory<Remembered>>>,
         remembered: Remembered,
     ) {
         // The record first: a kill in between tells a crash twice rather than never.
         for crash in look.crashes {
             warn!(gateway = crash.gateway, reason = crash.reason, "the gateway crashed");
-            let record = self.crash(crash, sites, outputs).await;
+            let record = self.crash(crash, sites, pids).await;
             self.push_log(vec![record]).await;
         }
         let mut events: Vec<Event> = look.events.into_iter().map(clean).collect();
@@ -210,19 +210,17 @@ impl Watch {
         self.outbox.pushed.notify_one();
     }
 
-    async fn crash(&self, crash: Crash, sites: &[Site], outputs: &HashMap<String, Output>) -> LogRecord {
+    async fn crash(&self, crash: Crash, sites: &[Site], pids: &HashMap<String, u32>) -> LogRecord {
         let site = sites.iter().find(|site| site.home.name == crash.gateway).cloned();
-        let output = outputs.get(&crash.gateway);
-        let stderr = output.and_then(|output| output.file.clone());
         let mut error = crash.message.as_ref().map(|message| match &crash.stack {
             Some(stack) => format!("{message}\n{stack}"),
             None => message.clone(),
         });
-        if let (None, None, Some(output)) = (&error, &stderr, output) {
-            error = journal(output.pid).await;
+        if let (None, Some(pid)) = (&error, pids.get(&crash.gateway)) {
+            error = journal(*pid).await;
         }
         let with_text = self.config.log_text;
-        let found = CrashSite { at: crash.at, reason: Some(crash.reason), error, stderr };
+        let found = CrashSite { at: crash.at, reason: Some(crash.reason), error };
         let gateway = crash.gateway;
         unblocked(move || {
             let place = site.as_ref().map_or_else(
@@ -506,25 +504,6 @@ fn program(site: &Site) -> Option<Program> {
     Some(Program { node, package })
 }
 
-/// Where a gateway prints its errors, which cannot be asked for once it is gone.
-struct Output {
-    pid: u32,
-    /// `None` when it is not a file.
-    file: Option<PathBuf>,
-}
-
-fn note_outputs(outputs: &mut HashMap<String, Output>, sites: &[Site]) {
-    outputs.retain(|name, _| sites.iter().any(|site| site.home.name == *name));
-    for site in sites {
-        let Some(pid) = site.pid else { continue };
-        if outputs.get(&site.home.name).is_none_or(|output| output.pid != pid) {
-            let target = std::fs::read_link(format!("/proc/{pid}/fd/2")).ok();
-            let file = target.filter(|target| target.is_file());
-            outputs.insert(site.home.name.clone(), Output { pid, file });
-        }
-    }
-}
-
 /// What a process wrote into the journal at last, where there is one that we may read.
 async fn journal(pid: u32) -> Option<String> {
     if !cfg!(target_os = "linux") || !Path::new("/run/systemd/journal").exists() {
@@ -532,7 +511,15 @@ async fn journal(pid: u32) -> Option<String> {
     }
     let mut command = tokio::process::Command::new("journalctl");
     command
-        .args(["--no-pager", "--quiet", "--output=cat", "--lines=80", &format!("_PID={pid}")])
+        // Not what an earlier process of the same number wrote.
+        .args([
+            "--no-pager",
+            "--quiet",
+            "--output=cat",
+            "--lines=80",
+            "--since=-5min",
+            &format!("_PID={pid}"),
+        ])
         .stdin(Stdio::null())
         .stderr(Stdio::null())
         .kill_on_drop(true);

@@ -28,6 +28,10 @@ const HISTORY_BYTES: u64 = 1024 * 1024;
 const CONTEXT_LINES: usize = 200;
 /// The end of a log in which they are looked for.
 const CONTEXT_BYTES: u64 = 512 * 1024;
+/// The end of what a program printed in which its last words are looked for.
+const PRINTED_BYTES: u64 = 64 * 1024;
+/// How node begins to say that it cannot go on.
+const FATAL: &str = "FATAL ERROR: ";
 /// A line written this long after a crash is noticed may still be of the crash.
 const AFTERMATH_MS: i64 = 1_000;
 
@@ -208,22 +212,19 @@ pub(crate) struct CrashSite {
     pub(crate) reason: Option<String>,
     /// What is known of the error, as it was written: a message, and where in the program.
     pub(crate) error: Option<String>,
-    /// The file that the gateway's errors went to, where there is one.
-    pub(crate) stderr: Option<PathBuf>,
 }
 
 /// The record of a crash, with the lines before it.
 pub(crate) fn crash(site: &CrashSite, place: &Place, with_text: bool) -> LogRecord {
-    let printed = site.stderr.as_deref().and_then(|file| tail::read_end(file, 64 * 1024).ok());
-    let raw = site.error.clone().or_else(|| printed.as_deref().and_then(last_words));
-    let first = raw.as_deref().and_then(|text| text.lines().find(|line| !line.trim().is_empty()));
+    let raw = site.error.as_deref();
+    let first = raw.and_then(|text| text.lines().find(|line| !line.trim().is_empty()));
     let message = match (first, &site.reason) {
         (Some(first), _) if with_text => redact(first.trim(), 2048),
         (_, Some(reason)) => redact(reason, 200),
         _ => "the gateway ended without a word".to_owned(),
     };
-    let error_name = raw.as_deref().and_then(line::error_name);
-    let stack = raw.as_deref().and_then(|text| line::stack(text.lines())).filter(|_| with_text);
+    let error_name = raw.and_then(line::error_name);
+    let stack = raw.and_then(|text| line::stack(text.lines())).filter(|_| with_text);
     let parts = ["crash", site.reason.as_deref().unwrap_or(""), error_name.as_deref().unwrap_or("")];
     LogRecord {
         at: site.at,
@@ -268,11 +269,21 @@ fn context(place: &Place, before: Timestamp) -> Vec<String> {
     lines
 }
 
-/// What node prints when nobody catches an error: the last such text of a program's output.
+/// What a program printed into a file at last when it crashed; what stands before `from` is of an earlier one.
+pub(crate) fn printed(file: &Path, from: u64) -> Option<String> {
+    last_words(&tail::read_end_after(file, from, PRINTED_BYTES).ok()?)
+}
+
+/// What node prints when nobody catches an error, or memory ends: the last such text of a program's output.
 pub(crate) fn last_words(printed: &str) -> Option<String> {
+    let uncaught = printed.rfind("\nNode.js v");
+    let fatal =
+        printed.match_indices(FATAL).map(|(at, _)| at).filter(|at| is_at_line_start(printed, *at)).last();
+    if fatal > uncaught {
+        return printed.get(fatal?..)?.lines().next().map(str::to_owned);
+    }
     // It ends with the version; the error stands before the lines that say where.
-    let end = printed.rfind("\nNode.js v")?;
-    let text = shorten(printed, end);
+    let text = shorten(printed, uncaught?);
     let lines: Vec<&str> = text.lines().collect();
     let mut first_at = lines.iter().rposition(|line| line.trim_start().starts_with("at "))?;
     while first_at > 0 && lines.get(first_at - 1).is_some_and(|line| line.trim_start().starts_with("at ")) {
@@ -281,6 +292,22 @@ pub(crate) fn last_words(printed: &str) -> Option<String> {
     // A message may have several lines; it begins after an empty one.
     let begin = lines.get(..first_at)?.iter().rposition(|line| line.trim().is_empty()).map_or(0, |at| at + 1);
     Some(lines.get(begin..)?.join("\n"))
+}
+
+fn is_at_line_start(text: &str, at: usize) -> bool {
+    at == 0 || text.as_bytes().get(at - 1) == Some(&b'\n')
+}
+
+/// In a few words, why a program crashed that printed this at last. Nothing of the text itself is in them.
+pub(crate) fn reason_of(words: &str) -> String {
+    match line::error_name(words) {
+        _ if words.starts_with(FATAL) && words.contains("heap out of memory") => {
+            "out of memory: its own heap is full".to_owned()
+        }
+        _ if words.starts_with(FATAL) => "fatal error in node".to_owned(),
+        Some(name) => format!("uncaught exception: {name}"),
+        None => "uncaught exception".to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -364,7 +391,7 @@ mod tests {
             .map(|l| l.trim_start_matches(|c: char| c.is_ascii_digit()).get(1..).unwrap_or(""));
         fs::write(&stderr, plain.collect::<Vec<_>>().join("\n")).unwrap();
         let last = Line::parse(INFOS.lines().last().unwrap()).unwrap().at;
-        let site = CrashSite { at: last, reason: None, error: None, stderr: Some(stderr) };
+        let site = CrashSite { at: last, reason: None, error: printed(&stderr, 0) };
         let crash_of = |site: &CrashSite, with_text| crash(site, &place_of(&[&log]), with_text);
         let record = crash_of(&site, true);
         assert_eq!(record.message, "Error: lab uncaught exception with key [secret]");
@@ -372,7 +399,7 @@ mod tests {
         assert!(record.context.len() > 10 && record.context.len() <= CONTEXT_LINES);
         assert!(record.context.iter().all(|line| !line.contains("Mock reply")));
         let silent =
-            crash_of(&CrashSite { stderr: None, reason: Some("oom".to_owned()), ..site.clone() }, true);
+            crash_of(&CrashSite { error: None, reason: Some("oom".to_owned()), ..site.clone() }, true);
         assert_eq!((silent.message.as_str(), silent.reason.as_deref()), ("oom", Some("oom")));
         let quiet = crash_of(&site, false);
         assert_eq!(
@@ -381,5 +408,29 @@ mod tests {
         );
         let early = crash_of(&CrashSite { at: Timestamp(0), ..site }, true);
         assert_eq!(early.context.len(), 0, "what came after a crash is not before it");
+    }
+
+    #[test]
+    fn last_words_are_those_of_the_process_that_ended() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("stderr");
+        let uncaught = "x.js:1\nthrow y\n^\n\nTypeError: one\n    at a (x.js:1:1)\n\nNode.js v24.21.0\n";
+        fs::write(&file, uncaught).unwrap();
+        let words = printed(&file, 0).unwrap();
+        assert_eq!(
+            (words.as_str(), reason_of(&words).as_str()),
+            ("TypeError: one\n    at a (x.js:1:1)\n", "uncaught exception: TypeError")
+        );
+        let from = uncaught.len() as u64;
+        assert_eq!(printed(&file, from), None, "they are not those of the next one, which was killed");
+        let heap = "<--- Last few GCs --->\n\nFATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory\n----- Native stack trace -----\n 1: 0x1 node::Abort() [node]\n";
+        fs::write(&file, format!("{uncaught}{heap}")).unwrap();
+        let words = printed(&file, from).unwrap();
+        assert!(words.starts_with("FATAL ERROR: Reached") && !words.contains('\n'), "{words}");
+        assert_eq!(reason_of(&words), "out of memory: its own heap is full");
+        fs::write(&file, "short").unwrap();
+        assert_eq!(printed(&file, from), None, "a file that was emptied is read from its beginning");
+        fs::write(&file, uncaught).unwrap();
+        assert!(printed(&file, from + 1).is_some());
     }
 }

@@ -118,9 +118,16 @@ pub(crate) fn read_lines(
 
 /// The end of a file, from the first line that begins within the last `bytes`.
 pub(crate) fn read_end(path: &Path, bytes: u64) -> io::Result<String> {
+    read_end_after(path, 0, bytes)
+}
+
+/// The end of what stands after `from` in a file; of one that was emptied meanwhile, its end.
+pub(crate) fn read_end_after(path: &Path, from: u64, bytes: u64) -> io::Result<String> {
     let mut file = File::open(path)?;
     let len = file.metadata()?.len();
-    let start = after_next_line(&mut file, len.saturating_sub(bytes))?;
+    let from = if from > len { 0 } else { from };
+    let begin = len.saturating_sub(bytes);
+    let start = if begin > from { after_next_line(&mut file, begin)? } else { from };
     file.seek(SeekFrom::Start(start))?;
     let mut text = Vec::new();
     file.take(bytes).read_to_end(&mut text)?;
