@@ -10,6 +10,8 @@ const HUNG_AFTER: i64 = 10_000;
 const HUNG_PROBES: u32 = 3;
 /// How long a gateway may take to open its port.
 const START_PATIENCE: i64 = 180_000;
+/// How long one that starts may be silent: while it loads its parts, it answers nobody, and a small board takes its time.
+const START_SILENCE: i64 = 60_000;
 /// How long a gateway may take to end after it closed its port: what its service allows, and a little.
 const STOP_PATIENCE: i64 = 345_000;
 /// How old the sign of life in its database may be, which it renews every 30 s.
@@ -93,7 +95,9 @@ fn answered(answers: &Answers, also_failing: &[String]) -> (GatewayState, Vec<St
 
 /// The port is open, and nothing comes out of it.
 fn silent(seen: &Observation<'_>) -> GatewayState {
-    if seen.unreached_ms >= HUNG_AFTER && seen.unreached_probes >= HUNG_PROBES {
+    let loads = seen.before == GatewayState::Starting
+        && seen.process_age_ms.is_some_and(|age| (0..START_SILENCE).contains(&age));
+    if !loads && seen.unreached_ms >= HUNG_AFTER && seen.unreached_probes >= HUNG_PROBES {
         return GatewayState::Hung;
     }
     match seen.before {
@@ -227,6 +231,20 @@ mod tests {
         check(GatewayState::Running, 10_000, 3, GatewayState::Hung);
         check(GatewayState::Stopped, 2_000, 2, GatewayState::Starting);
         check(GatewayState::Hung, 20_000, 8, GatewayState::Hung);
+        let loading = |process_age_ms| {
+            let process_age_ms = Some(process_age_ms);
+            let (before, unreached_ms, unreached_probes) = (GatewayState::Starting, 12_000, 4);
+            let seen = Observation {
+                before,
+                unreached_ms,
+                unreached_probes,
+                process_age_ms,
+                ..seen(&Reach::Silent)
+            };
+            judge(&seen).0
+        };
+        assert_eq!(loading(59_000), GatewayState::Starting);
+        assert_eq!(loading(61_000), GatewayState::Hung);
         let old = Observation {
             before: GatewayState::NotInstalled,
             process_age_ms: Some(3_600_000),
