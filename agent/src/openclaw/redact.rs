@@ -107,6 +107,19 @@ static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
             r#"(?i)\b((?:prompt|content|body|text|input|output|reply|message|query|caption|transcript|preview|response|request|arguments|args|params)\\?["']?\s*[=:]\s*)(\\?"(?:[^"\\]|\\.)*\\?"?|'[^']*'?|`[^`]*`?|\{.*|\[.*)"#,
             |found| format!("{}[text]", group(found, 1)),
         ),
+        // The same without any marks: to where the sentence must end.
+        rule(
+            r"(?i)\b((?:prompt|content|body|text|caption|transcript|reply|query)\s*[=:]\s*)([^\s\[][^;\n]*)",
+            |found| {
+                let counts = group(found, 2).bytes().all(|b| b.is_ascii_digit() || b.is_ascii_whitespace());
+                if counts { group(found, 0).to_owned() } else { format!("{}[text]", group(found, 1)) }
+            },
+        ),
+        // An account of a channel may bear a person's name or number.
+        rule(r"\[([a-z][a-z0-9-]*):([^\]\s]+)\]", |found| match group(found, 2) {
+            "default" => group(found, 0).to_owned(),
+            _ => format!("[{}:[private]]", group(found, 1)),
+        }),
         rule(
             r#"((?:error|reason|cause)=)?(\\?"(?:[^"\\]|\\.){24,}\\?"|“[^”]{12,}”|「[^」]{4,}」|‘[^’]{24,}’|`[^`\n]{40,}`|'[^'\n]{40,}')"#,
             |found| {
@@ -119,11 +132,7 @@ static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
         ),
         // Whose home it is.
         rule(r"(?:/home/|/Users/|[A-Za-z]:\\+Users\\+)[^/\\\s:'\x22]+", |_| "~".to_owned()),
-        // Telephone numbers, and numbers so long that they are somebody's.
-        rule(r"\+\d[\d ().-]{6,18}\d", |_| "[number]".to_owned()),
-        rule(r"\b\d{9,}\b", |_| "[number]".to_owned()),
-        rule(r"\b\d{2,4}[ -]\d{3,4}[ -]\d{3,5}\b", |_| "[number]".to_owned()),
-        // What looks like nothing else: long, without spaces, letters and digits mixed. Ids with hyphens are harmless.
+        // What looks like nothing else, before a number is cut out of its middle: long, without spaces, letters and digits mixed. Ids with hyphens are harmless.
         rule(r"[A-Za-z0-9_+/=-]{24,}", |found| {
             let word = group(found, 0);
             let has = |test: fn(&u8) -> bool| word.bytes().any(|b| test(&b));
@@ -132,6 +141,11 @@ static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
             let path = word.matches('/').count() > 1;
             if id || !mixed || path { word.to_owned() } else { "[secret]".to_owned() }
         }),
+        // Telephone numbers, and numbers so long that they are somebody's.
+        rule(r"\+\d[\d ().-]{6,18}\d", |_| "[number]".to_owned()),
+        // Also where a letter stands before it, as in %2B49...
+        rule(r"\d{9,}", |_| "[number]".to_owned()),
+        rule(r"\b\d{2,4}[ -]\d{3,4}[ -]\d{3,5}\b", |_| "[number]".to_owned()),
     ]
 });
 
@@ -186,11 +200,18 @@ mod tests {
             "chatId=unknown chatId=-100200 key=agent:ops:wa:491",
             "chatId=unknown chatId=[private] key=agent:ops:[session]",
         );
+        check("entry v1:telegram::%2B491715550126: retry", "entry v1:telegram::%2B[number]: retry");
+        check(
+            "[telegram:annas-phone] stopped, [telegram:default] up",
+            "[telegram:[private]] stopped, [telegram:default] up",
+        );
         check("mail from anna.mustermann@example.org", "mail from [e-mail]");
         check("open /home/anna/.openclaw/openclaw.json", "open ~/.openclaw/openclaw.json");
         check(r"open C:\Users\anna\x and /Users/anna/y", r"open ~\x and ~/y");
         check(r#"user said "please call my doctor about the results tomorrow""#, r#"user said "[text]""#);
         check(r#"prompt: "hi anna" failed"#, "prompt: [text] failed");
+        check("rejected, content: she is ill; code=4", "rejected, content: [text]; code=4");
+        check("body: 15183", "body: 15183");
         check("收到消息「明天下午三点开会」失败", "收到消息\"[text]\"失败");
         check(
             r#"400 {"error":{"message":"bad input: my password is tulip"}}"#,
