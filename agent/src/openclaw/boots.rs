@@ -181,6 +181,9 @@ pub(crate) struct Tally {
 pub(crate) fn tally(boots: &[Boot], living: Option<&Boot>, now: Timestamp) -> Tally {
     let mut tally = Tally::default();
     let mut bad = 0;
+    // OpenClaw decides at a start, and starts no channels then until it has gone well for a while. It marks only the first
+    // such start of a series.
+    let decided_at = living.map_or(now, |living| living.started_at);
     for (boot, next) in with_next(boots) {
         if boot.startup_reason.as_deref() != Some(RECOVERED) {
             tally.boots += 1;
@@ -188,7 +191,7 @@ pub(crate) fn tally(boots: &[Boot], living: Option<&Boot>, now: Timestamp) -> Ta
         if let Some(end) = end(boot, next, living) {
             tally.crashes += u64::from(end.outcome == GatewayOutcome::Crashed);
             let ended_badly = matches!(end.outcome, GatewayOutcome::Crashed | GatewayOutcome::StartupFailed);
-            if ended_badly && now.millis_since(boot.started_at) <= LOOP_MILLIS {
+            if ended_badly && decided_at.millis_since(boot.started_at) <= LOOP_MILLIS {
                 bad += 1;
             }
             tally.last_exit = Some(end);
@@ -196,7 +199,8 @@ pub(crate) fn tally(boots: &[Boot], living: Option<&Boot>, now: Timestamp) -> Ta
         }
     }
     let gave_up = living.is_some_and(|living| living.startup_reason.as_deref() == Some(BREAKER));
-    tally.crash_loop = gave_up || bad >= LOOP_STARTS;
+    let recovered = living.is_some_and(|living| living.startup_reason.as_deref() == Some(RECOVERED));
+    tally.crash_loop = gave_up || (bad >= LOOP_STARTS && !recovered);
     tally
 }
 
@@ -451,6 +455,14 @@ mod tests {
         assert!(tally(&boots, None, Timestamp(300_000)).crash_loop);
         assert!(!tally(&boots, None, Timestamp(300_001)).crash_loop);
         assert!(!tally(&boots, Some(&boots[2]), Timestamp(10)).crash_loop);
+        // One that started after them keeps its channels stopped, also when they are long ago, until it says otherwise.
+        let after = |reason: Option<&str>| {
+            let [a, b, c] = boots.clone();
+            let living = Boot { startup_reason: reason.map(str::to_owned), ..boot("d", 4, 20, None) };
+            tally(&[a, b, c, living.clone()], Some(&living), Timestamp(900_000)).crash_loop
+        };
+        assert!(after(None));
+        assert!(!after(Some(RECOVERED)));
     }
 
     #[test]

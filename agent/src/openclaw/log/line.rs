@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use protocol::{LogLevel, Timestamp};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -10,6 +12,8 @@ pub(crate) const MAX_LINE_BYTES: usize = 1024 * 1024;
 const MAX_MESSAGE_BYTES: usize = 2048;
 /// The longest line of a crash's context.
 const MAX_CONTEXT_BYTES: usize = 240;
+/// With what words a gateway says that it does not start. It is not yet in its own book then, so nothing else tells of it.
+const NO_START: [&str; 3] = ["Gateway failed to start", "Gateway start blocked", "Invalid --bind"];
 /// What OpenClaw calls the parts that are not named: everything that any of its programs prints.
 const CONSOLE: &str = "openclaw";
 
@@ -158,7 +162,7 @@ impl Line {
                 Some(LogLevel::Exception)
             }
             ("WARN", None) if message.contains("Non-fatal unhandled rejection") => Some(LogLevel::Warning),
-            ("ERROR" | "FATAL", None) if message.starts_with("Gateway failed to start") => {
+            ("ERROR" | "FATAL", None) if NO_START.iter().any(|words| message.starts_with(words)) => {
                 Some(LogLevel::Error)
             }
             ("ERROR" | "FATAL", Some(_)) if !message.is_empty() => Some(LogLevel::Error),
@@ -175,13 +179,23 @@ impl Line {
 
     /// What it says, redacted: the text if `with_text`, else only OpenClaw's own words for it.
     pub(crate) fn message(&self, with_text: bool) -> String {
-        let first = self.message.lines().next().unwrap_or("");
-        let text = if with_text { redact(first, MAX_MESSAGE_BYTES) } else { String::new() };
+        let text = if with_text { redact(&self.first_line(), MAX_MESSAGE_BYTES) } else { String::new() };
         if !text.is_empty() {
             return text;
         }
         let own = [&self.details.event, &self.details.failover_reason, &self.details.error_name];
         own.into_iter().find_map(|word| word.0.clone()).unwrap_or_else(|| "[text]".to_owned())
+    }
+
+    /// Its first line; of a channel's without the account at its beginning, which may bear a person's name or number.
+    fn first_line(&self) -> Cow<'_, str> {
+        let line = first_line(&self.message);
+        let is_of_channel = self.subsystem.as_deref().is_some_and(|name| name.contains("channels/"));
+        let account = line.strip_prefix('[').filter(|_| is_of_channel).and_then(|rest| rest.split_once(']'));
+        match account {
+            Some((account, rest)) if account != "default" => Cow::Owned(format!("[private]{rest}")),
+            _ => Cow::Borrowed(line),
+        }
     }
 
     /// Where in the program it happened, redacted: the lines after the first one that look like it.
@@ -216,7 +230,7 @@ impl Line {
         let at = jiff::Timestamp::from_millisecond(self.at.0).unwrap_or_default();
         let text = match &self.subsystem {
             Some(subsystem) => {
-                format!("{subsystem}: {}", redact(first_line(&self.message), MAX_CONTEXT_BYTES))
+                format!("{subsystem}: {}", redact(&self.first_line(), MAX_CONTEXT_BYTES))
             }
             None if self.news().is_some() => redact(first_line(&self.message), MAX_CONTEXT_BYTES),
             None => "[text]".to_owned(),
@@ -306,6 +320,36 @@ mod tests {
         }
         assert!(lines("info").iter().all(|line| line.news().is_none()));
         assert!(lines("debug").iter().all(|line| line.news().is_none()));
+    }
+
+    #[test]
+    fn a_start_that_is_refused_is_news() {
+        let line = |message: &str| {
+            let meta = r#"{"logLevelName":"ERROR","name":"openclaw"}"#;
+            let text =
+                format!(r#"{{"time":"2026-11-20T11:37:24.007Z","message":"{message}","_meta":{meta}}}"#);
+            Line::parse(&text).unwrap().news()
+        };
+        assert_eq!(
+            line("Gateway start blocked: existing config is missing gateway.mode."),
+            Some(LogLevel::Error)
+        );
+        assert_eq!(line("Invalid --bind. Use loopback, lan or auto."), Some(LogLevel::Error));
+        assert_eq!(line("Package not found"), None);
+    }
+
+    #[test]
+    fn the_account_of_a_channel_is_not_told() {
+        let line = |message: &str| {
+            let meta = r#"{"logLevelName":"ERROR","name":"{\"subsystem\":\"gateway/channels/telegram\"}"}"#;
+            let text =
+                format!(r#"{{"time":"2026-11-20T11:33:33.648Z","message":"{message}","_meta":{meta}}}"#);
+            Line::parse(&text).unwrap()
+        };
+        let named = line("[anna] starting provider");
+        assert_eq!(named.message(true), "[private] starting provider");
+        assert!(named.context().ends_with("telegram: [private] starting provider"), "{}", named.context());
+        assert_eq!(line("[default] starting provider").message(true), "[default] starting provider");
     }
 
     #[test]

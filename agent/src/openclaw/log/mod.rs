@@ -419,7 +419,7 @@ mod tests {
         let words = printed(&file, 0).unwrap();
         assert_eq!(
             (words.as_str(), reason_of(&words).as_str()),
-            ("TypeError: one\n    at a (x.js:1:1)\n", "uncaught exception: TypeError")
+            ("TypeError: one\n    at a (x.js:1:1)", "uncaught exception: TypeError")
         );
         let from = uncaught.len() as u64;
         assert_eq!(printed(&file, from), None, "they are not those of the next one, which was killed");
