@@ -104,7 +104,11 @@ static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
         ),
         // What was said: after a word that announces it, and in quotation marks when it is longer than a name.
         rule(
-            r#"(?i)\b((?:prompt|content|body|text|input|output|reply|message|query|caption|transcript|preview|response|request|arguments|args|params)\\?["']?\s*[=:]\s*)(\\?"(?:[^"\\]|\\.)*\\?"?|'[^']*'?|`[^`]*`?|\{.*|\[.*)"#,
+            r#"(?i)\b((?:prompt|content|text|reply|caption|transcript|utterance|body|input|output|query)\\?["']?\s*[=:]\s*)(\\?"(?:[^"\\]|\\.)*\\?"?|'[^']*'?|`[^`]*`?|[^\n]+)"#,
+            |found| format!("{}[text]", group(found, 1)),
+        ),
+        rule(
+            r#"(?i)\b((?:message|preview|response|request|arguments|args|params)\\?["']?\s*[=:]\s*)(\\?"(?:[^"\\]|\\.)*\\?"?|'[^']*'?|`[^`]*`?|\{.*|\[.*)"#,
             |found| format!("{}[text]", group(found, 1)),
         ),
         rule(
@@ -191,10 +195,11 @@ mod tests {
         check(r"open C:\Users\anna\x and /Users/anna/y", r"open ~\x and ~/y");
         check(r#"user said "please call my doctor about the results tomorrow""#, r#"user said "[text]""#);
         check(r#"prompt: "hi anna" failed"#, "prompt: [text] failed");
+        check("run failed: prompt: please call my doctor, then the bank", "run failed: prompt: [text]");
         check("收到消息「明天下午三点开会」失败", "收到消息\"[text]\"失败");
         check(
             r#"400 {"error":{"message":"bad input: my password is tulip"}}"#,
-            r#"400 {"error":{"message":[text]}}"#,
+            r#"400 {"error":{"message":[text]"#,
         );
     }
 
