@@ -244,15 +244,13 @@ impl Spool {
                 (dir, opened)
             }
         };
+        // What is on the disk and what is in memory are two spools: a crash must not make the one give the other's numbers
+        // again. The one in memory keeps its name however often the disk is tried.
+        let id = if was_bad { SpoolId::generate() } else { self.id };
+        let in_memory = std::mem::take(&mut sample.payload);
+        sample.payload = if was_bad { pack(encode(id, sample.seq)) } else { in_memory.clone() };
         let written = opened.map_err(|error| (None, error)).and_then(|mut segments| {
-            if was_bad {
-                // On the disk and in memory are two spools: a crash must not make the first one give the second one's
-                // numbers again.
-                self.id = SpoolId::generate();
-                sample.payload = pack(encode(self.id, sample.seq));
-            }
-            let head = Head { id: self.id, first: sample.seq, dropped: self.dropped };
-            match segments.append(head, &sample) {
+            match segments.append(Head { id, first: sample.seq, dropped: self.dropped }, &sample) {
                 Ok(place) => Ok((segments, place)),
                 Err(error) => Err((Some(segments), error)),
             }
@@ -262,18 +260,20 @@ impl Spool {
                 if was_bad {
                     info!(dir = %dir.display(), "the spool can be written again");
                 }
+                self.id = id;
                 self.disk = Disk::Good(segments);
                 Ok(place)
             }
             Err((segments, error)) => {
                 let problem = describe(&dir, &error);
+                sample.payload = in_memory;
                 if !was_bad {
                     warn!("{problem}; going on in memory");
+                    // The number may be on the disk after all.
+                    self.id = SpoolId::generate();
+                    sample.payload = pack(encode(self.id, sample.seq));
                 }
                 self.disk = Disk::Bad { dir, segments, problem };
-                // The number may be on the disk after all.
-                self.id = SpoolId::generate();
-                sample.payload = pack(encode(self.id, sample.seq));
                 Err(sample)
             }
         }

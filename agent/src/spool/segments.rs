@@ -222,15 +222,20 @@ impl Segments {
         self.active = None;
         let number = self.next_number;
         self.next_number += 1;
-        let mut file = create(&path(&self.dir, number))?;
+        let path = path(&self.dir, number);
+        let mut file = create(&path)?;
         let mut header = Vec::with_capacity(HEADER_BYTES);
         header.extend(MAGIC);
         header.extend(id.as_str().as_bytes());
         header.extend(first.to_le_bytes());
         header.extend(dropped.to_le_bytes());
         header.extend(crc32fast::hash(&header).to_le_bytes());
+        if let Err(error) = file.write_all(&header) {
+            // A full disk would be left with an empty file for each attempt.
+            fs::remove_file(&path).ok();
+            return Err(error);
+        }
         self.files.push_back(Segment { number, bytes: header.len() as u64, newest: None });
-        file.write_all(&header)?;
         sync_folder(&self.dir);
         self.active = Some(file);
         Ok(())
