@@ -236,9 +236,9 @@ mod tests {
             let (before, unreached_ms, unreached_probes) = (GatewayState::Starting, 12_000, 4);
             let seen = Observation {
                 before,
+                process_age_ms,
                 unreached_ms,
                 unreached_probes,
-                process_age_ms,
                 ..seen(&Reach::Silent)
             };
             judge(&seen).0
