@@ -164,7 +164,7 @@ fn nothing_is_new(places: &[Place], positions: &Positions) -> bool {
         let len = file.metadata().ok().map(|m| m.len());
         len.is_some() && len == positions.get(*file).map(|position| position.offset)
     };
-    files.len() == positions.len() && files.iter().all(|file| read(file))
+    files.len() == positions.len() && files.iter().all(read)
 }
 
 /// A quick look, before a line is taken apart: most lines are of other levels.
