@@ -17,6 +17,7 @@
 
 mod address;
 mod backoff;
+mod blocking;
 pub mod clock;
 mod collect;
 mod config;

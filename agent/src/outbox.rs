@@ -9,6 +9,7 @@ use protocol::{AgentHealth, DeviceTopic, SpoolId};
 use tokio::sync::{Mutex as AsyncMutex, Notify};
 use tokio::time::Instant;
 
+use crate::blocking::unblocked;
 use crate::clock::{Change, Clocks, Stamp};
 use crate::spool::Spool;
 
@@ -39,14 +40,7 @@ impl Outbox {
         work: impl FnOnce(&mut Spool) -> R + Send + 'static,
     ) -> R {
         let mut spool = Arc::clone(&self.spool).lock_owned().await;
-        match tokio::task::spawn_blocking(move || work(&mut spool)).await {
-            Ok(done) => done,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                // The runtime ends, and whoever waits here with it.
-                Err(_) => std::future::pending().await,
-            },
-        }
+        unblocked(move || work(&mut spool)).await
     }
 
     /// Puts a message into the spool; when this returns it is on the disk. Returns its number.

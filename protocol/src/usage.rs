@@ -102,6 +102,24 @@ impl UsageTrigger {
     }
 }
 
+impl UsageRow {
+    /// What is counted, from `turns` to `unpriced`.
+    pub fn counts(&self) -> [u64; 10] {
+        [
+            self.turns,
+            self.error_turns,
+            self.unmetered_turns,
+            self.input,
+            self.output,
+            self.cache_read,
+            self.cache_write,
+            self.reasoning,
+            self.cost_nano_usd,
+            self.unpriced,
+        ]
+    }
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it so")]
 fn is_zero(n: &u64) -> bool {
     *n == 0
@@ -125,20 +143,8 @@ impl Payload for Usage {
             {
                 return Err(PayloadError::Range("a text"));
             }
-            let counts = [
-                row.turns,
-                row.error_turns,
-                row.unmetered_turns,
-                row.input,
-                row.output,
-                row.cache_read,
-                row.cache_write,
-                row.reasoning,
-                row.cost_nano_usd,
-                row.unpriced,
-            ];
             // Room to add up half a million of them in SQLite's signed integers.
-            if counts.into_iter().any(|n| n > 1 << 44) {
+            if row.counts().into_iter().any(|n| n > 1 << 44) {
                 return Err(PayloadError::Range("a count"));
             }
         }

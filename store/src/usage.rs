@@ -312,18 +312,6 @@ async fn write_row(
     };
     // Checked when the payload was decoded.
     let whole = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-    let counts = [
-        row.turns,
-        row.error_turns,
-        row.unmetered_turns,
-        row.input,
-        row.output,
-        row.cache_read,
-        row.cache_write,
-        row.reasoning,
-        row.cost_nano_usd,
-        row.unpriced,
-    ];
     let query = sqlx::query(
         "INSERT INTO usage (device_no, quarter, kind_no, ledger_no, turns, error_turns, unmetered_turns, input, output,
             cache_read, cache_write, reasoning, cost_nano_usd, unpriced)
@@ -338,7 +326,7 @@ async fn write_row(
     .bind(quarter(row.quarter))
     .bind(kind_no)
     .bind(ledger_no);
-    counts.into_iter().map(whole).fold(query, sqlx::query::Query::bind).execute(&mut **tx).await?;
+    row.counts().into_iter().map(whole).fold(query, sqlx::query::Query::bind).execute(&mut **tx).await?;
     Ok(())
 }
 

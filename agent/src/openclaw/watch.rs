@@ -26,6 +26,7 @@ use super::observer::{Crash, Site};
 use super::redact::redact;
 use super::usage::{Budget, Ledger};
 use super::{Home, audit, exposure, log};
+use crate::blocking::unblocked;
 use crate::config::OpenClawConfig;
 use crate::memory::Memory;
 use crate::outbox::Outbox;
@@ -542,16 +543,4 @@ async fn journal(pid: u32) -> Option<String> {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Does work that may block on a thread for it.
-async fn unblocked<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // The runtime ends, and whoever waits here with it.
-            Err(_) => std::future::pending().await,
-        },
-    }
 }
