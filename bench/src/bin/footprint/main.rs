@@ -180,19 +180,25 @@ fn main() -> anyhow::Result<()> {
     );
     let pid = agent_process.0.id();
     let url = format!("http://{}/api/v1/devices/{}", text(&addresses, "dashboard"), text(&device, "id"));
-    let counted = || -> Option<u64> {
+    let counted = || -> anyhow::Result<Option<u64>> {
         let request = ureq::get(&url).header("authorization", format!("Bearer {token}"));
-        let shown: Value = request.call().ok()?.body_mut().read_json().ok()?;
-        shown.pointer("/device/usage/total/input")?.as_u64()
+        let mut answer = match request.call() {
+            // The server has not seen the new device yet.
+            Err(ureq::Error::StatusCode(404)) => return Ok(None),
+            answer => answer.context("asking the server")?,
+        };
+        let shown: Value = answer.body_mut().read_json()?;
+        Ok(shown.pointer("/device/usage/total/input").and_then(Value::as_u64))
     };
     let mut first_scan = None;
     if let Some(tokens) = options.tokens {
         eprintln!("waiting until {tokens} tokens are counted");
-        while counted() != Some(tokens) {
+        while counted()? != Some(tokens) {
             ensure!(start.elapsed() < Duration::from_mins(5), "they were not: {:?}", counted());
             Load::of(pid)?;
             pause(Duration::from_millis(100));
         }
+        eprintln!("counted after {:.1} s", start.elapsed().as_secs_f64());
         first_scan = Some(start.elapsed());
     }
     let scanned = Load::of(pid)?;
