@@ -12,3 +12,7 @@ ci:
 gen:
     UPDATE_TYPES=1 cargo test -p openclaw-watch-dashboard the_pages_types
     cd web && npm ci && npm run build
+
+# The agent for every platform, into target/agents.
+agents:
+    agent/build-all

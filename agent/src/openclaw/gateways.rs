@@ -24,6 +24,8 @@ use super::work::Work;
 /// How often the whole host is searched while every gateway's process is known, and while one is not, in milliseconds.
 const SWEEP_QUIET: i64 = 60_000;
 const SWEEP_SEARCHING: i64 = 10_000;
+/// Searches in vain after which one is searched for no more often than others.
+const SWEEPS_IN_VAIN: u32 = 6;
 /// How long a look waits for a search.
 const SWEEP_PATIENCE: Duration = Duration::from_secs(1);
 /// The most homes that are remembered.
@@ -115,6 +117,7 @@ pub(crate) struct Gateways {
     observers: Vec<Observer>,
     sweep: Work<(), Sweep>,
     swept_at: Option<Timestamp>,
+    in_vain: u32,
     seen: Arc<Vec<Seen>>,
     told: Vec<Essence>,
 }
@@ -154,6 +157,7 @@ impl Gateways {
             observers: Vec::new(),
             sweep: Work::new(),
             swept_at: None,
+            in_vain: 0,
             seen: Arc::default(),
             told: Vec::new(),
         }
@@ -175,7 +179,7 @@ impl Gateways {
         self.remembered.clone()
     }
 
-    /// Looks once: every two seconds while there is a gateway. It takes milliseconds, and about three seconds when one hangs.
+    /// Looks once: every three seconds while there is a gateway. It takes milliseconds, and about three seconds when one hangs.
     pub(crate) async fn look(&mut self, now: Timestamp) -> Look {
         self.search(now).await;
         let mut look = Look::default();
@@ -242,13 +246,16 @@ impl Gateways {
     /// Searches the host when it is time to.
     async fn search(&mut self, now: Timestamp) {
         let searching = self.observers.iter().any(Observer::is_searching) || self.observers.is_empty();
-        let pause = if searching { SWEEP_SEARCHING } else { SWEEP_QUIET };
+        // A search looks into every process of the host: one that was in vain for a minute is not worth that so often. A gateway
+        // with a lock or a port is seen without.
+        let pause = if searching && self.in_vain < SWEEPS_IN_VAIN { SWEEP_SEARCHING } else { SWEEP_QUIET };
         let due = self.swept_at.is_none_or(|at| !(0..pause).contains(&now.millis_since(at)));
         if !due && !self.sweep.is_busy() {
             return;
         }
         if due {
             self.swept_at = Some(now);
+            self.in_vain = if searching { self.in_vain.saturating_add(1) } else { 0 };
         }
         let given = self.openclaw_home.clone();
         let names = self.remembered.homes.iter().map(|(dir, known)| (dir.clone(), known.name.clone()));

@@ -116,10 +116,16 @@ fn read_lock(path: &Path) -> Option<Lock> {
     parse_lock(&config::read(path, 64 * 1024).ok()?)
 }
 
+/// Whether a folder has the name of one for locks: with the user's number where users have numbers, as on Windows they
+/// do not.
+fn is_lock_folder(name: &str) -> bool {
+    name == "openclaw" || name.starts_with("openclaw-")
+}
+
 fn lock_files(tmp: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let folders = std::fs::read_dir(tmp).into_iter().flatten().flatten().take(4096);
-    for folder in folders.filter(|entry| entry.file_name().to_string_lossy().starts_with("openclaw-")) {
+    for folder in folders.filter(|entry| is_lock_folder(&entry.file_name().to_string_lossy())) {
         let entries = std::fs::read_dir(folder.path()).into_iter().flatten().flatten().take(256);
         files.extend(entries.map(|entry| entry.path()).filter(|path| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -471,7 +477,8 @@ mod system {
 
     fn with<T>(pid: u32, question: impl FnOnce(&sysinfo::Process) -> T) -> Option<T> {
         let mut system = System::new().ok()?;
-        let kind = ProcessRefreshKind::nothing().with_memory().without_tasks();
+        // Without processor use its time is always nought.
+        let kind = ProcessRefreshKind::nothing().with_memory().with_cpu().without_tasks();
         let pid = Pid::from_u32(pid);
         system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), true, kind);
         system.process(pid).filter(|process| process.status() != sysinfo::ProcessStatus::Zombie).map(question)
@@ -582,8 +589,11 @@ mod tests {
         std::fs::write(folder.join("gateway.state.lock"), LOCK).unwrap();
         std::fs::write(folder.join("gateway.9f3e4d38.lock"), LOCK).unwrap();
         std::fs::write(folder.join("gateway.broken.lock"), "{").unwrap();
-        assert_eq!(locks(dir.path(), Path::new("/none")), [lock]);
+        assert_eq!(locks(dir.path(), Path::new("/none")), std::slice::from_ref(&lock));
         assert_eq!(locks(&dir.path().join("none"), Path::new("/none")), []);
+        // As it is called on Windows.
+        std::fs::rename(folder, dir.path().join("tmp/openclaw")).unwrap();
+        assert_eq!(locks(dir.path(), Path::new("/none")), [lock]);
     }
 
     #[test]
@@ -603,6 +613,16 @@ mod tests {
         assert_eq!(parse_package(r#"{"name":"other","version":"1"}"#), None);
         assert_eq!(parse_package(r#"{"name":"openclaw","version":"a b"}"#), None);
         assert_eq!(parse_package("{"), None);
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    #[test]
+    fn a_process_that_works_uses_time() {
+        let own = std::process::id();
+        // To ask is work enough.
+        assert!(
+            (0..5_000).any(|_| system::used(own).is_some_and(|used| used.ticks > 0 && used.rss_bytes > 0))
+        );
     }
 
     #[cfg(target_os = "linux")]

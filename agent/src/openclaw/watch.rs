@@ -1,6 +1,6 @@
 //! Everything that reads OpenClaw, each at its own pace, and puts what it finds into the spool.
 //!
-//! - the gateways every two seconds ([`gateways`]): their state is in the next report, or at once when it changed;
+//! - the gateways every three seconds ([`gateways`]): their state is in the next report, or at once when it changed;
 //! - tokens every few seconds ([`usage`]), and on the first start the whole history, a little at a time;
 //! - the log every few seconds ([`log`]);
 //! - the security audit and the exposure of the host four times a day ([`audit`], [`exposure`]).
@@ -31,8 +31,8 @@ use crate::config::OpenClawConfig;
 use crate::memory::Memory;
 use crate::outbox::Outbox;
 
-/// Time between two looks at the gateways, and while there are none.
-const LOOK: Duration = Duration::from_secs(2);
+/// Time between two looks at the gateways, and while there are none. A crash is to be told within five seconds.
+const LOOK: Duration = Duration::from_secs(3);
 const LOOK_FOR_NONE: Duration = Duration::from_secs(10);
 /// Time between two looks for new tokens, and between two pieces of the history on the first start.
 const COUNT: Duration = Duration::from_secs(5);
@@ -249,6 +249,8 @@ impl Watch {
         let mut told_at = Instant::now();
         let mut counted = 0u64;
         let mut is_first = true;
+        // What was counted and could not be told before the last end is still to be told.
+        let mut unsent = true;
         loop {
             let homes = self.homes();
             let (mut back, progress) = unblocked(move || {
@@ -268,8 +270,10 @@ impl Watch {
                     self.push_events(vec![event(EventKind::UsageBackfilled, now, Some(counted))]).await;
                 }
             }
+            unsent |= progress.events > 0;
             let lost = self.lost().await;
             if lost != known {
+                unsent = true;
                 known = lost;
                 back = unblocked(move || {
                     back.mark_all_changed();
@@ -277,11 +281,12 @@ impl Watch {
                 })
                 .await;
             }
-            if progress.done || told_at.elapsed() >= COUNT_TOLD {
+            if unsent && (progress.done || told_at.elapsed() >= COUNT_TOLD) {
                 if !progress.done {
                     info!(pct = progress.pct, events = counted, "counting OpenClaw's history");
                 }
                 back = self.tell_usage(back).await;
+                unsent = !progress.done;
                 told_at = Instant::now();
             }
             ledger = back;

@@ -249,12 +249,15 @@ impl Spool {
         let id = if was_bad { SpoolId::generate() } else { self.id };
         let in_memory = std::mem::take(&mut sample.payload);
         sample.payload = if was_bad { pack(encode(id, sample.seq)) } else { in_memory.clone() };
-        let written = opened.map_err(|error| (None, error)).and_then(|mut segments| {
-            match segments.append(Head { id, first: sample.seq, dropped: self.dropped }, &sample) {
-                Ok(place) => Ok((segments, place)),
-                Err(error) => Err((Some(segments), error)),
+        let written = match opened {
+            Ok(mut segments) => {
+                match segments.append(Head { id, first: sample.seq, dropped: self.dropped }, &sample) {
+                    Ok(place) => Ok((segments, place)),
+                    Err(error) => Err((Some(segments), error)),
+                }
             }
-        });
+            Err(error) => Err((None, error)),
+        };
         match written {
             Ok((segments, place)) => {
                 if was_bad {

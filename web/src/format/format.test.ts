@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { bytesOf, bytesText, niceCeil, percent, rate, share, short } from './number';
+import { bytesOf, bytesText, niceCeil, percent, rate, share, short, whole } from './number';
 import { age, clockShort, ms, span, stopwatch, zone } from './time';
 
 const GB = 1024 ** 3;
@@ -27,6 +27,12 @@ describe('numbers', () => {
     [999.7 * 1024, '1.0M'],
     [123 * 1024 ** 2, '123M'],
   ])('rate %d', (value, text) => expect(rate(value)).toBe(text));
+
+  it.each([
+    [0, '0'],
+    [404_544, '404,544'],
+    [1_234_567_890, '1,234,567,890'],
+  ])('tokens %d', (value, text) => expect(whole(value)).toBe(text));
 
   it('never needs more than five characters for a rate', () => {
     for (let v = 1; v < 1e15; v *= 1.37) expect(rate(v).length, String(v)).toBeLessThanOrEqual(5);

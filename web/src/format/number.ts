@@ -70,6 +70,11 @@ export function niceCeil(value: number): number {
   return step * unit;
 }
 
+/** A whole number to the last digit, in groups of three: tokens are counted, not estimated. */
+export function whole(value: number): string {
+  return value.toLocaleString('en-US', { maximumFractionDigits: 0 });
+}
+
 /** One decimal below ten, none above: loads, temperatures, process shares. */
 export function short(value: number): string {
   return Math.abs(value) < 9.95 ? value.toFixed(1) : String(Math.round(value));

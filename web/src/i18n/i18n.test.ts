@@ -64,7 +64,7 @@ describe('words', () => {
     const say = (value: unknown, at: string): string[] =>
       typeof value === 'string' ? [`${at}=${value}`] : typeof value === 'object' && value !== null ? Object.entries(value).flatMap(([key, inner]) => say(inner, `${at}.${key}`)) : [];
     const same = say(en, '').filter((entry) => say(zhCN, '').includes(entry));
-    expect(same).toEqual(['.product=OpenClaw Watch', '.common.none=—', '.overview.columns.cpu=CPU', '.device.lane.cpu=CPU', '.add.namePlaceholder=pi-kitchen', '.add.powershell=Windows PowerShell']);
+    expect(same).toEqual(['.product=OpenClaw Watch', '.common.none=—', '.overview.columns.cpu=CPU', '.device.facts.openclaw=OpenClaw', '.device.lane.cpu=CPU', '.add.namePlaceholder=pi-kitchen', '.add.powershell=Windows PowerShell']);
   });
 
   it('keep to the rules of Chinese typesetting', () => {

@@ -4,7 +4,7 @@ import { effect } from '@preact/signals';
 import { useEffect, useState } from 'preact/hooks';
 import { ApiError, getDevice } from '../api/client';
 import type { DeviceDetailView, DeviceView } from '../api/types';
-import { bytesOf, bytesText } from '../format/number';
+import { bytesOf, bytesText, whole } from '../format/number';
 import { age, clockShort, ms, span } from '../format/time';
 import { words } from '../i18n';
 import { explain, Problem } from '../parts/form';
@@ -212,6 +212,9 @@ function Facts({ device, detail }: { device: DeviceView; detail: DeviceDetailVie
     [f.memory, latest?.memory_total_bytes != null ? bytesText(latest.memory_total_bytes) : null],
     [f.disk, latest?.disk_used_bytes != null && latest.disk_total_bytes != null ? t.common.of(...bytesOf(latest.disk_used_bytes, latest.disk_total_bytes)) : null],
     [f.uptime, uptime === null ? null : t.span(span(uptime))],
+    [f.openclaw, device.openclaw ? [t.device.gateway[device.openclaw.state], device.openclaw.version].filter(Boolean).join(' · ') : null],
+    [f.tokensToday, device.usage ? whole(device.usage.today.tokens) : null],
+    [f.tokensTotal, device.usage ? whole(device.usage.total.tokens) : null],
     [f.agent, device.agent_version],
     [f.seen, seen === null ? null : <Age at={seen} ago />],
   ];

@@ -8,6 +8,7 @@ pub(crate) mod fingerprint;
 pub(crate) mod line;
 mod tail;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use protocol::{LogLevel, LogRecord, Timestamp, limits};
@@ -127,6 +128,11 @@ pub(crate) fn read(
     positions: Option<&Positions>,
     with_text: bool,
 ) -> (Vec<LogRecord>, Positions) {
+    if let Some(positions) = positions
+        && nothing_is_new(places, positions)
+    {
+        return (Vec::new(), positions.clone());
+    }
     let start = if positions.is_some() { Start::Beginning } else { Start::BeforeEnd(HISTORY_BYTES) };
     let known = positions.cloned().unwrap_or_default();
     let mut records: Vec<LogRecord> = Vec::new();
@@ -153,6 +159,16 @@ pub(crate) fn read(
         next.extend(own);
     }
     (records, next)
+}
+
+/// Whether all files are as long as they have been read, without opening one.
+fn nothing_is_new(places: &[Place], positions: &Positions) -> bool {
+    let files: BTreeSet<&PathBuf> = places.iter().flat_map(|place| &place.files).collect();
+    let read = |file: &&PathBuf| {
+        let len = file.metadata().ok().map(|m| m.len());
+        len.is_some() && len == positions.get(*file).map(|position| position.offset)
+    };
+    files.len() == positions.len() && files.iter().all(read)
 }
 
 /// A quick look, before a line is taken apart: most lines are of other levels.
