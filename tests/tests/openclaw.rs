@@ -11,7 +11,7 @@ use e2e::mqtt::{Client, Options};
 use e2e::{Device, Process, Server, agent_program, until};
 use serde_json::{Value, json};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../agent/tests/fixtures/openclaw")
