@@ -1,6 +1,6 @@
 //! Measured once, delivered once: whatever happens to the link, the server, the agent or the disk.
 
-#![expect(clippy::unwrap_used, reason = "a test")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

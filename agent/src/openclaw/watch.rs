@@ -1,9 +1,9 @@
 //! Everything that reads OpenClaw, each at its own pace, and puts what it finds into the spool.
 //!
-//! - the gateways every three seconds ([`gateways`]): their state is in the next report, or at once when it changed;
-//! - tokens every few seconds ([`usage`]), and on the first start the whole history, a little at a time;
-//! - the log every few seconds ([`log`]);
-//! - the security audit and the exposure of the host four times a day ([`audit`], [`exposure`]).
+//! - the gateways every three seconds ([`super::gateways`]): their state is in the next report, or at once when it changed;
+//! - tokens every few seconds ([`super::usage`]), and on the first start the whole history, a little at a time;
+//! - the log every few seconds ([`super::log`]);
+//! - the security audit and the exposure of the host four times a day ([`super::audit`], [`super::exposure`]).
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
