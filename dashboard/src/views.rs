@@ -1,7 +1,7 @@
 //! What the API shows. Views are not rows: they change when the API changes, not when the store does.
 //! The page's types are generated from these (`just gen`), and a test keeps them equal.
 
-use protocol::{Host, Report, Timestamp};
+use protocol::{Host, OpenClaw, Report, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::{Counts, Device, DeviceUsage};
 
@@ -111,6 +111,22 @@ pub(crate) struct OpenClawView {
     )]
     pub(crate) state: &'static str,
     pub(crate) version: Option<String>,
+    /// What fails or is waited for, in OpenClaw's own words.
+    pub(crate) failing: Vec<String>,
+    /// Why the agent sees less than there is, and what to do about it.
+    pub(crate) problem: Option<String>,
+}
+
+impl OpenClawView {
+    fn of(openclaw: &OpenClaw) -> Self {
+        let worst = openclaw.gateways.iter().find(|gateway| gateway.state == openclaw.state);
+        Self {
+            state: openclaw.state.as_str(),
+            version: openclaw.version.clone(),
+            failing: worst.map(|gateway| gateway.failing.clone()).unwrap_or_default(),
+            problem: openclaw.gateways.iter().find_map(|gateway| gateway.problem.clone()),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -161,10 +177,7 @@ impl DeviceView {
             reason: presence.as_ref().and_then(|p| p.reason).map(protocol::OfflineReason::as_str),
             agent_version: presence.and_then(|p| p.agent_version),
             created_at: rfc3339(device.created_at),
-            openclaw: device.latest.as_ref().and_then(|l| l.openclaw.as_ref()).map(|openclaw| OpenClawView {
-                state: openclaw.state.as_str(),
-                version: openclaw.version.clone(),
-            }),
+            openclaw: device.latest.as_ref().and_then(|l| l.openclaw.as_deref()).map(OpenClawView::of),
             clock_skew_s: Some(device.clock_skew_ms / 1000).filter(|skew| *skew != 0),
             usage: device.usage.map(|usage| DeviceUsageView::of(&usage, now)),
             latest: device.latest.map(|l| LatestView {

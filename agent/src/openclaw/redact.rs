@@ -128,13 +128,22 @@ static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
         ),
         // Whose home it is.
         rule(r"(?:/home/|/Users/|[A-Za-z]:\\+Users\\+)[^/\\\s:'\x22]+", |_| "~".to_owned()),
-        // What looks like nothing else, before a number is cut out of its middle: long, without spaces, letters and digits mixed. Ids with hyphens are harmless.
+        // What looks like nothing else, before a number is cut out of its middle: long, without spaces, letters and digits
+        // mixed. Ids with hyphens are harmless, and so are paths, unless one of their names looks so.
         rule(r"[A-Za-z0-9_+/=-]{24,}", |found| {
             let word = group(found, 0);
             let has = |test: fn(&u8) -> bool| word.bytes().any(|b| test(&b));
             let id = word.len() == 36 && word.bytes().filter(|b| *b == b'-').count() == 4;
             let mixed = has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic);
-            let path = word.matches('/').count() > 1;
+            let strange = |name: &str| {
+                let has = |test: fn(&u8) -> bool| name.bytes().any(|b| test(&b));
+                name.len() >= 16
+                    && has(u8::is_ascii_digit)
+                    && has(u8::is_ascii_uppercase)
+                    && has(u8::is_ascii_lowercase)
+            };
+            let path =
+                word.matches('/').count() > 1 && !word.contains(['+', '=']) && !word.split('/').any(strange);
             if id || !mixed || path { word.to_owned() } else { "[secret]".to_owned() }
         }),
         // Telephone numbers, and numbers so long that they are somebody's.
@@ -184,6 +193,10 @@ mod tests {
         check("got ghp_FAKEFAKEFAKE12345678 and AKIAFAKEFAKE12345678", "got [secret] and [secret]");
         check("x -----BEGIN PRIVATE KEY-----\nMIIFAKE\nFAKE\n-----END PRIVATE KEY----- y", "x [key] y");
         check("cut off -----BEGIN RSA PRIVATE KEY-----\nMIIFAKE", "cut off [key]");
+        check(
+            "basic FAKE9f8aB/6d081884c7d65/9a2feAa0 in /opt/openclaw/dist/agents/run-2.js",
+            "basic [secret] in /opt/openclaw/dist/agents/run-2.js",
+        );
         check("hash 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "hash [secret]");
     }
 

@@ -56,7 +56,15 @@ export type OpenClawView = {
 /**
  * Of the gateway that is worst off.
  */
-state: "not_installed" | "stopped" | "starting" | "running" | "degraded" | "hung" | "draining" | "unknown", version: string | null, };
+state: "not_installed" | "stopped" | "starting" | "running" | "degraded" | "hung" | "draining" | "unknown", version: string | null, 
+/**
+ * What fails or is waited for, in OpenClaw's own words.
+ */
+failing: Array<string>, 
+/**
+ * Why the agent sees less than there is, and what to do about it.
+ */
+problem: string | null, };
 
 export type DeviceUsageView = { today: UsageView, yesterday: UsageView, total: UsageView, };
 
