@@ -331,6 +331,7 @@ impl Agent {
         let files = Files {
             gateways: state.file("gateways.json"),
             ledger: state.file("ledger.sqlite"),
+            usage: state.file("usage.json"),
             log: state.file("log.json"),
             audit: state.file("audit.json"),
         };

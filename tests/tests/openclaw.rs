@@ -152,6 +152,24 @@ async fn the_samples_are_counted_to_the_token_and_once_however_often_they_are_re
     assert_eq!(agents, ["main", "ops"]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_counted_is_told_though_the_spool_is_lost() {
+    let mut server = Server::start().await;
+    let device = server.add_device("no-spool").await;
+    let home = home(&server, "2026.9.6");
+    server.kill();
+    let mut agent = start(&server, &device, &home, "state");
+    let told = async || agent.log().contains("usage told").then_some(());
+    until("the tokens are counted", PATIENCE, told).await;
+    agent.kill();
+    std::fs::remove_dir_all(server.folder().join("state/spool")).unwrap();
+    server.restart().await;
+    let _agent = start(&server, &device, &home, "state");
+    let sums = std::fs::read(fixtures().join("2026.9.6/EXPECTED.json")).unwrap();
+    let sums: Value = serde_json::from_slice(&sums).unwrap();
+    counted(&server, &device, expected(&sums["unique"])).await;
+}
+
 /// What must not leave, wherever it stands.
 const PLANTED: [&str; 7] = [
     "sk-live-PLANTED1234567890abcdefghij",

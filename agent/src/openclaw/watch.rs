@@ -72,6 +72,7 @@ pub(crate) struct Watch {
 pub(crate) struct Files {
     pub(crate) gateways: Option<PathBuf>,
     pub(crate) ledger: Option<PathBuf>,
+    pub(crate) usage: Option<PathBuf>,
     pub(crate) log: Option<PathBuf>,
     pub(crate) audit: Option<PathBuf>,
 }
@@ -245,6 +246,16 @@ impl Watch {
         self.looked().await;
         let (path, now) = (self.files.ledger.clone(), self.outbox.stamp().wall);
         let mut ledger = unblocked(move || Ledger::open(path.as_deref(), now)).await;
+        let told_through = self.remember::<Option<SpoolId>>(self.files.usage.clone()).await;
+        let spool = self.outbox.with(|spool| spool.id()).await;
+        if *lock(&told_through).get() != Some(spool) {
+            // What was told before may have waited in memory, or in a file that is damaged.
+            ledger = unblocked(move || {
+                ledger.mark_all_changed();
+                ledger
+            })
+            .await;
+        }
         let mut known = self.lost().await;
         let mut told_at = Instant::now();
         let mut counted = 0u64;
@@ -288,6 +299,8 @@ impl Watch {
                 back = self.tell_usage(back).await;
                 unsent = !progress.done;
                 told_at = Instant::now();
+                let memory = Arc::clone(&told_through);
+                self.outbox.with(move |spool| lock(&memory).set(Some(spool.id()))).await;
             }
             ledger = back;
             sleep(if progress.done { COUNT } else { COUNT_PIECE }).await;
