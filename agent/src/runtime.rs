@@ -584,11 +584,11 @@ fn target(config: &Config, clock: &Clock) -> Result<Arc<Target>, LinkError> {
     Target::new(config.server.clone(), key, client_id, config.pin, clock.clone()).map(Arc::new)
 }
 
-/// A message's payload as it leaves now: a report of the past says that it is late, and is dated by the clock of now.
+/// A message's payload as it leaves now: a report of the past says that it is late, and whatever was said by a clock that was
+/// set since is dated by the clock of now.
 fn dated(item: Item, now: &Stamp, historical: bool, packed: bool) -> Vec<u8> {
-    let at = item.stamp.seen_from(now);
-    let redated = at != item.stamp.wall;
-    let changes = item.what == DeviceTopic::Report && (historical || redated);
+    let moved = item.stamp.seen_from(now).millis_since(item.stamp.wall);
+    let changes = moved != 0 || (item.what == DeviceTopic::Report && historical);
     if packed && !changes {
         return item.payload;
     }
@@ -597,14 +597,36 @@ fn dated(item: Item, now: &Stamp, historical: bool, packed: bool) -> Vec<u8> {
         Ok(plain) => plain.into_owned(),
         Err(_) => return item.payload,
     };
-    let plain = match Report::decode(&plain) {
-        Ok(report) if changes => {
-            let at = if redated { at } else { report.at };
-            Report { historical, at, ..report }.encode()
-        }
-        _ => plain,
-    };
+    let plain = if changes { redated(item.what, &plain, moved, historical).unwrap_or(plain) } else { plain };
     if packed { pack(plain) } else { plain }
+}
+
+/// A payload with its times moved; `None` for what is not what its topic promises.
+fn redated(what: DeviceTopic, plain: &[u8], moved: i64, historical: bool) -> Option<Vec<u8>> {
+    Some(match what {
+        DeviceTopic::Report => {
+            let report = Report::decode(plain).ok()?;
+            Report { historical, at: report.at.plus_millis(moved), ..report }.encode()
+        }
+        DeviceTopic::Event => {
+            let mut events = Events::decode(plain).ok()?;
+            events.at = events.at.plus_millis(moved);
+            events.events.iter_mut().for_each(|event| event.at = event.at.plus_millis(moved));
+            events.encode()
+        }
+        DeviceTopic::Log => {
+            let mut log = Log::decode(plain).ok()?;
+            log.at = log.at.plus_millis(moved);
+            log.records.iter_mut().for_each(|record| record.at = record.at.plus_millis(moved));
+            log.encode()
+        }
+        DeviceTopic::Audit => {
+            let audit = Audit::decode(plain).ok()?;
+            Audit { at: audit.at.plus_millis(moved), ..audit }.encode()
+        }
+        // Tokens are dated by OpenClaw, for ever.
+        _ => return None,
+    })
 }
 
 fn millis(duration: Duration) -> u64 {
