@@ -33,7 +33,14 @@ pub(crate) struct Program {
 
 /// Runs the audit of a home. What goes wrong is part of the answer.
 pub(crate) async fn run(home: &Home, program: &Program, now: Timestamp) -> GatewayAudit {
-    let (findings, error) = match output(home, program).await.and_then(|text| parse(&text)) {
+    let trusted = trusted(home, program).ok_or_else(|| {
+        format!("not run: {} may have been put there by somebody else", program.package.display())
+    });
+    let output = match trusted {
+        Ok(program) => output(home, &program).await,
+        Err(error) => Err(error),
+    };
+    let (findings, error) = match output.and_then(|text| parse(&text)) {
         Ok(findings) => (findings, None),
         Err(error) => (Vec::new(), Some(redact(&error, 500))),
     };
@@ -88,6 +95,33 @@ async fn output(home: &Home, program: &Program) -> Result<String, String> {
         Ok(Err(error)) => Err(format!("its output cannot be read: {error}")),
         Err(_) => Err(format!("it was not done after {} s", PATIENCE.as_secs())),
     }
+}
+
+/// The program with its real paths, if nobody but root and the owner of the home could have put it there. Which program a
+/// gateway runs is learned from processes and files of others, and what we run, we run with our own rights or the owner's.
+fn trusted(home: &Home, program: &Program) -> Option<Program> {
+    let real = |path: &Path| path.canonicalize().ok().filter(|path| is_trusted(path, &home.state_dir));
+    Some(Program { node: real(&program.node)?, package: real(&program.package)? })
+}
+
+/// Whether a path, and every folder above it, belongs to root or to the owner of `state_dir` and can be changed by nobody else.
+/// In a folder with the sticky bit, such as `/tmp`, nobody can replace what others own.
+#[cfg(unix)]
+fn is_trusted(path: &Path, state_dir: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let Ok(owner) = std::fs::metadata(state_dir).map(|home| home.uid()) else { return false };
+    path.ancestors().all(|part| {
+        std::fs::metadata(part).is_ok_and(|meta| {
+            let (mode, uid) = (meta.mode(), meta.uid());
+            (uid == 0 || uid == owner) && (mode & 0o022 == 0 || mode & 0o1000 != 0)
+        })
+    })
+}
+
+/// Here it is as safe as the folders are.
+#[cfg(not(unix))]
+fn is_trusted(_: &Path, _: &Path) -> bool {
+    true
 }
 
 /// As root, the audit runs as whom the home belongs to: it must not do more than they could, nor leave files of root.
@@ -191,6 +225,15 @@ mod tests {
         assert_eq!((audit.ran_at, audit.error), (Timestamp(5), None));
         let environment = std::fs::read_to_string(dir.path().join("env")).unwrap();
         assert!(environment.contains("NO_COLOR=1") && !environment.contains("CARGO"), "{environment}");
+        // Put there by somebody else. Only root can try that.
+        if rustix::process::geteuid().is_root() {
+            let strange = dir.path().join("strange");
+            std::fs::create_dir(&strange).unwrap();
+            std::fs::copy(dir.path().join("openclaw.mjs"), strange.join("openclaw.mjs")).unwrap();
+            std::os::unix::fs::chown(&strange, Some(12_345), None).unwrap();
+            let strange = run(&home, &Program { package: strange, ..program.clone() }, Timestamp(5)).await;
+            assert!(strange.error.unwrap().starts_with("not run"));
+        }
         let missing = Program { node: "/no/such".into(), ..program };
         let missing = run(&home, &missing, Timestamp(5)).await;
         assert!(missing.error.is_some() && missing.findings.is_empty());
