@@ -14,7 +14,7 @@ for program in ip iptables cargo; do
 done
 
 cargo build --locked -p openclaw-watch -p openclaw-watch-agent
-cargo test --locked -p e2e --test flaky --no-run
+cargo test --locked --workspace --test flaky --no-run
 network="ocw-flaky-$$"
 ip netns add "$network"
 trap 'ip netns del "$network"' EXIT
@@ -22,4 +22,4 @@ ip -n "$network" link set lo up
 # Between the two halves of a connection there is only this one device, so each direction loses a fifth.
 ip netns exec "$network" iptables -A INPUT -p tcp -m statistic --mode random --probability 0.2 -j DROP
 FLAKY_MINUTES="$minutes" ip netns exec "$network" \
-  cargo test --locked -p e2e --test flaky -- --ignored --exact a_long_time_on_a_bad_link --nocapture
+  cargo test --locked --workspace --test flaky -- --ignored --exact a_long_time_on_a_bad_link --nocapture
