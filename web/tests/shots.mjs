@@ -37,7 +37,7 @@ const STATES = [
   { name: 'device', path: (mock) => `/devices/${deviceNamed(mock, 'mac-mini-sz').id}`, go: chartReady },
   { name: 'device-24h', path: (mock) => `/devices/${deviceNamed(mock, 'hk-edge-02').id}?range=24h`, go: chartReady },
   { name: 'device-7d', path: (mock) => `/devices/${deviceNamed(mock, 'ci-runner-claw').id}?range=7d`, go: chartReady },
-  { name: 'device-cursor', desk: true, path: (mock) => `/devices/${deviceNamed(mock, 'hk-edge-02').id}?range=6h`, go: async (page) => { await chartReady(page); await page.mouse.move(600, 330); await page.mouse.move(620, 330); await page.waitForSelector('.tip'); } },
+  { name: 'device-cursor', desk: true, path: (mock) => `/devices/${deviceNamed(mock, 'hk-edge-02').id}?range=6h`, go: async (page) => { await chartReady(page); const [lane] = await page.locator('canvas').all(); const box = await lane.boundingBox(); const y = box.y + box.height / 4; await page.mouse.move(600, y); await page.mouse.move(620, y); await page.waitForSelector('.tip'); } },
   { name: 'device-offline', path: (mock) => `/devices/${deviceNamed(mock, 'saopaulo-1').id}`, go: chartReady },
   { name: 'device-never', path: (mock) => `/devices/${deviceNamed(mock, 'nas-attic').id}`, go: chartReady },
   { name: 'device-missing', path: '/devices/000000000000', errors: true, go: (page) => page.waitForSelector('.page-note') },

@@ -109,8 +109,7 @@ export const en = {
       uptime: 'Up',
       agent: 'Agent',
       openclaw: 'OpenClaw',
-      tokensToday: 'Tokens today (UTC)',
-      tokensTotal: 'Tokens in all',
+      tokens: 'Tokens today / in all',
       seen: 'Last report',
     },
     gateway: {

@@ -110,8 +110,7 @@ export const zhCN: Messages = {
       uptime: '已运行',
       agent: '探针',
       openclaw: 'OpenClaw',
-      tokensToday: '今日 Token（UTC）',
-      tokensTotal: '累计 Token',
+      tokens: 'Token 今日 / 累计',
       seen: '最近上报',
     },
     gateway: {
