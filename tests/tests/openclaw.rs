@@ -170,20 +170,26 @@ async fn what_was_counted_is_told_though_the_spool_is_lost() {
     counted(&server, &device, expected(&sums["unique"])).await;
 }
 
-/// What must not leave, wherever it stands.
-const PLANTED: [&str; 7] = [
-    "sk-live-PLANTED1234567890abcdefghij",
-    "123456789:AAPLANTEDPLANTEDPLANTEDPLANTEDPLANT",
-    "+4915112345678",
-    "planted.person@example.org",
-    "please call my doctor about the planted results",
-    "PLANTED-reply: of course, dear Anna",
-    "planted-gateway-token-0123456789",
-];
+/// What must not leave, wherever it stands: a provider's key, a bot's token, a telephone number, an address, what was said, what
+/// was answered, the gateway's token. Made anew for each run.
+fn planted() -> [String; 7] {
+    let secret = protocol::new_secret();
+    let (key, bot, token) = (&secret[..30], &secret[5..40], &secret[10..]);
+    [
+        format!("sk-live-{key}"),
+        format!("123456789:{bot}"),
+        "+4915112345678".to_owned(),
+        "planted.person@example.org".to_owned(),
+        "please call my doctor about the planted results".to_owned(),
+        "planted reply: of course, dear Anna".to_owned(),
+        // With a digit whatever the chance: only what is mixed looks like a secret without a name.
+        format!("planted-0{token}"),
+    ]
+}
 
-fn line(level: &str, name: &str, message: &str) -> String {
+fn line(planted: &[String; 7], level: &str, name: &str, message: &str) -> String {
     json!({
-        "0": name, "1": { "error": PLANTED[4], "rawErrorPreview": PLANTED[0], "event": "embedded_run_agent_end" }, "2": message,
+        "0": name, "1": { "error": planted[4], "rawErrorPreview": planted[0], "event": "embedded_run_agent_end" }, "2": message,
         "_meta": { "logLevelName": level, "name": name, "date": "2026-11-20T07:00:00.000Z" },
         "time": "2026-11-20T07:00:00.000+00:00", "message": message,
     })
@@ -196,13 +202,15 @@ async fn no_planted_secret_and_no_message_leaves_the_device() {
     let device = server.add_device("discreet").await;
     let home = home(&server, "2026.9.6");
     let log = home.join("openclaw.log");
+    let all = planted();
+    let [key, bot, phone, mail, said, reply, token] = &all;
+    let line = |level: &str, name: &str, message: &str| line(&all, level, name, message);
     let config = json!({
-        "gateway": { "port": 1, "auth": { "token": PLANTED[6] } },
-        "channels": { "telegram": { "enabled": true, "botToken": PLANTED[1] } },
+        "gateway": { "port": 1, "auth": { "token": token } },
+        "channels": { "telegram": { "enabled": true, "botToken": bot } },
         "logging": { "file": log },
     });
     std::fs::write(home.join(".openclaw/openclaw.json"), config.to_string()).unwrap();
-    let [key, bot, phone, mail, said, reply, token] = PLANTED;
     let gateway = r#"{"subsystem":"gateway"}"#;
     let lines = [
         line("ERROR", gateway, &format!("provider said 401 for key {key} and {token}")),
@@ -247,7 +255,7 @@ async fn no_planted_secret_and_no_message_leaves_the_device() {
     seen.push_str(&server.get("/errors?limit=1000").to_string());
     seen.push_str(&server.get(&format!("/devices/{}/events?limit=1000", device.id)).to_string());
     seen.push_str(&server.get(&format!("/devices/{}", device.id)).to_string());
-    for planted in PLANTED.into_iter().chain(["planted-user"]) {
+    for planted in all.iter().map(String::as_str).chain(["planted-user"]) {
         assert!(!seen.contains(planted), "{planted} left the device");
     }
     // The samples' own prompts, replies and names of jobs.
@@ -261,5 +269,5 @@ async fn no_planted_secret_and_no_message_leaves_the_device() {
     let shown = Command::new(agent_program()).args(["show", "--openclaw-home"]).arg(&home).output().unwrap();
     let shown = String::from_utf8(shown.stdout).unwrap();
     assert!(serde_json::from_str::<Value>(&shown).is_ok_and(|shown| shown.is_array()), "{shown}");
-    assert!(PLANTED.iter().all(|planted| !shown.contains(planted)), "shown: {shown}");
+    assert!(all.iter().all(|planted| !shown.contains(planted.as_str())), "shown: {shown}");
 }
