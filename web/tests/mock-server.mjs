@@ -75,11 +75,17 @@ function fleetOf(size) {
             network_up_bytes_per_s: Math.round(r() ** 4 * 900_000),
             network_down_bytes_per_s: Math.round(r() ** 3 * 3_000_000),
           },
-      openclaw: null,
-      usage: null,
+      openclaw: never ? null : { state: k % 9 === 4 ? 'degraded' : 'running', version: '2026.9.6', failing: [], problem: null },
+      clock_skew_s: null,
+      usage: never ? null : { today: used(404_544), yesterday: used(1_204_880), total: used(48_215_337) },
     };
   });
 }
+
+/** What a device used; the page shows the sum. */
+const used = (tokens) => ({
+  input: tokens - 4_000, output: 4_000, cache_read: 0, cache_write: 0, tokens, cost_usd: tokens / 1e6, unpriced_tokens: 0, turns: 25, error_turns: 1, unmetered_turns: 0,
+});
 
 const wave = (t, period, phase) => Math.sin((t / period) * Math.PI * 2 + phase);
 const noise = (t, seed) => { const x = Math.sin(t * 12.9898 + seed * 78.233) * 43758.5453; return x - Math.floor(x); };
@@ -285,7 +291,7 @@ export async function startMock({ port = 0, size = 40, login = false, setup = fa
     if (path === '/devices' && method === 'POST') {
       const form = await body(request);
       if (state.devices.some((device) => device.name === form.name)) return fail(response, 409, 'name_taken', 'there is a device of that name already', { name: 'there is a device of that name already' });
-      const device = { id: randomBytes(6).toString('hex'), name: form.name, kind: 'agent', tags: form.tags ?? [], online: false, since: null, last_seen_at: null, reason: null, agent_version: null, created_at: stamp(), latest: null, openclaw: null, usage: null };
+      const device = { id: randomBytes(6).toString('hex'), name: form.name, kind: 'agent', tags: form.tags ?? [], online: false, since: null, last_seen_at: null, reason: null, agent_version: null, created_at: stamp(), latest: null, openclaw: null, clock_skew_s: null, usage: null };
       state.devices.push(device);
       changed(device);
       if (arriveAfterMs !== null) comeOnline(device, arriveAfterMs);

@@ -109,7 +109,8 @@ export const en = {
       uptime: 'Up',
       agent: 'Agent',
       openclaw: 'OpenClaw',
-      tokens: 'Tokens today / in all',
+      tokensToday: 'Tokens today (UTC)',
+      tokensTotal: 'Tokens in all',
       seen: 'Last report',
     },
     gateway: {

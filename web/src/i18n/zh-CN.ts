@@ -110,7 +110,8 @@ export const zhCN: Messages = {
       uptime: '已运行',
       agent: '探针',
       openclaw: 'OpenClaw',
-      tokens: 'Token 今日 / 累计',
+      tokensToday: '今日 Token（UTC）',
+      tokensTotal: '累计 Token',
       seen: '最近上报',
     },
     gateway: {

@@ -213,7 +213,8 @@ function Facts({ device, detail }: { device: DeviceView; detail: DeviceDetailVie
     [f.disk, latest?.disk_used_bytes != null && latest.disk_total_bytes != null ? t.common.of(...bytesOf(latest.disk_used_bytes, latest.disk_total_bytes)) : null],
     [f.uptime, uptime === null ? null : t.span(span(uptime))],
     [f.openclaw, device.openclaw ? [t.device.gateway[device.openclaw.state], device.openclaw.version].filter(Boolean).join(' · ') : null],
-    [f.tokens, device.usage ? `${whole(device.usage.today.tokens)} / ${whole(device.usage.total.tokens)}` : null],
+    [f.tokensToday, device.usage ? whole(device.usage.today.tokens) : null],
+    [f.tokensTotal, device.usage ? whole(device.usage.total.tokens) : null],
     [f.agent, device.agent_version],
     [f.seen, seen === null ? null : <Age at={seen} ago />],
   ];
