@@ -204,7 +204,8 @@ impl fleet::Fleet {
 
     fn forget(&mut self, id: DeviceId, news: &mut News) {
         if let Some(device) = self.devices.remove(&id) {
-            self.seqs.retain(|(device_no, _), _| *device_no != device.no);
+            self.spools.retain(|(device_no, _), _| *device_no != device.no);
+            self.hot.forget(device.no);
             news.removed.push(id);
         }
     }

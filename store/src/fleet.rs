@@ -8,9 +8,11 @@ use protocol::{
 };
 use sqlx::Row as _;
 
+use crate::hot::{Hot, Spool};
+use crate::samples::{Horizon, Metric, state_of};
 use crate::seqs::Seqs;
 use crate::usage::{self, DeviceUsage};
-use crate::{Doing as _, Error, Store, lock};
+use crate::{Doing as _, Error, Store, lock, retention};
 
 /// How a device is watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,7 +126,9 @@ impl Latest {
 #[derive(Default)]
 pub(crate) struct Fleet {
     pub(crate) devices: HashMap<DeviceId, Device>,
-    pub(crate) seqs: HashMap<(i64, SpoolId), Seqs>,
+    pub(crate) spools: HashMap<(i64, SpoolId), Spool>,
+    pub(crate) hot: Hot,
+    pub(crate) horizon: Horizon,
 }
 
 /// A device's own clock that is further off than this is not believed for what happens now.
@@ -168,15 +172,16 @@ impl Store {
 
     pub(crate) async fn load_fleet(&self) -> Result<(), Error> {
         let devices = read_devices(&self.inner.readers, &self.inner.root).await?;
-        let spools = sqlx::query("SELECT device_no, spool, seqs FROM spool")
+        let spools = sqlx::query("SELECT no, device_no, spool, seqs FROM spool")
             .fetch_all(&self.inner.readers)
             .await
             .doing("reading the spools")?;
-        let seqs = spools
+        let spools = spools
             .iter()
             .filter_map(|row| {
                 let spool = SpoolId::parse(row.get("spool")).ok()?;
-                Some(((row.get("device_no"), spool), Seqs::parse(row.get("seqs"))))
+                let known = Spool { no: row.get("no"), seqs: Seqs::parse(row.get("seqs")) };
+                Some(((row.get("device_no"), spool), known))
             })
             .collect();
         let mut used = usage::load(&self.inner.readers, self.inner.clock.now()).await?;
@@ -184,8 +189,77 @@ impl Store {
             .into_iter()
             .map(|device| (device.id, Device { usage: used.remove(&device.no), ..device }))
             .collect();
-        *lock(&self.inner.fleet) = Fleet { devices, seqs };
+        let horizon = retention::read_horizon(&self.inner.readers).await?;
+        *lock(&self.inner.fleet) = Fleet { devices, spools, hot: Hot::default(), horizon };
+        self.load_hot().await?;
+        self.load_latest().await
+    }
+}
+
+impl Store {
+    /// After a crash the retained report of a device may be older than its last sample: then the sample counts.
+    async fn load_latest(&self) -> Result<(), Error> {
+        let mut sql =
+            String::from("SELECT h.device_no, h.at, h.seq, h.received_at, h.claw_state, v.version, p.spool");
+        for metric in Metric::ALL {
+            sql.extend([", h.", metric.column()]);
+        }
+        sql.push_str(
+            " FROM (SELECT max(no) AS no FROM sample_hot WHERE NOT late GROUP BY device_no) newest
+             JOIN sample_hot h ON h.no = newest.no JOIN spool p ON p.no = h.spool_no
+             LEFT JOIN claw_version v ON v.no = h.claw_version_no",
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .fetch_all(&self.inner.readers)
+            .await
+            .doing("reading the newest samples")?;
+        let mut fleet = lock(&self.inner.fleet);
+        let mut by_no: HashMap<i64, &mut Device> = fleet.devices.values_mut().map(|d| (d.no, d)).collect();
+        for row in &rows {
+            if let (Some(device), Ok(spool)) =
+                (by_no.get_mut(&row.get("device_no")), SpoolId::parse(row.get("spool")))
+            {
+                device.catch_up(row, spool);
+            }
+        }
         Ok(())
+    }
+}
+
+impl Device {
+    fn catch_up(&mut self, row: &sqlx::sqlite::SqliteRow, spool: SpoolId) {
+        let received_at = Timestamp(row.get("received_at"));
+        self.last_seen_at = self.last_seen_at.max(Some(received_at));
+        let seq = u64::try_from(row.get::<i64, _>("seq")).unwrap_or(0);
+        let at = Timestamp(row.get("at"));
+        if self.latest.as_ref().is_some_and(|l| l.at > at || (l.spool == spool && l.seq >= seq)) {
+            return;
+        }
+        let value = |metric: Metric| metric.shown(row.get(metric.column()));
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it was a count of bytes"
+        )]
+        let bytes = |metric: Metric| value(metric).map(|bytes| bytes as u64);
+        let openclaw = row.get::<Option<i64>, _>("claw_state").map(|code| {
+            // What else was known of it is of the older report.
+            let known = self.latest.as_ref().and_then(|l| l.openclaw.as_deref()).cloned().unwrap_or_default();
+            Arc::new(OpenClaw { state: state_of(code), version: row.get("version"), ..known })
+        });
+        self.latest = Some(Latest {
+            at,
+            spool,
+            seq,
+            cpu_pct: value(Metric::CpuPct),
+            memory_used: bytes(Metric::MemoryUsed),
+            memory_total: bytes(Metric::MemoryTotal),
+            disk_used: bytes(Metric::DiskUsed),
+            disk_total: bytes(Metric::DiskTotal),
+            network_up: value(Metric::NetworkUp),
+            network_down: value(Metric::NetworkDown),
+            openclaw,
+        });
     }
 }
 

@@ -9,11 +9,13 @@ mod directory;
 mod errors;
 mod events;
 mod fleet;
+mod hot;
 mod open;
 mod people;
 mod record;
 mod registry;
 mod retained;
+mod retention;
 mod samples;
 mod seqs;
 #[cfg(feature = "testing")]
@@ -29,12 +31,14 @@ use tokio::sync::{broadcast, watch};
 
 pub use errors::ErrorRecord;
 pub use fleet::{Device, DeviceKind, Latest, PresenceNow};
+pub use hot::Settled;
 pub use open::Config;
 pub use people::{Login, Role};
 pub use record::{Fact, Record, Verdict};
 pub use registry::{KeyInfo, NewKey, Refusal};
 pub use retained::RetainedRow;
-pub use samples::{Metric, Range, Samples, Series};
+pub use retention::{Expiring, Keep, Sizes};
+pub use samples::{Horizon, Metric, Range, Rung, Samples, Series};
 pub use usage::{Counts, DeviceUsage, UsageBy};
 
 /// News after a commit. A receiver that lags gets `Lagged` and asks for the whole fleet again.

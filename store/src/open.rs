@@ -16,13 +16,16 @@ const HEADER_BYTES: usize = 100;
 /// At byte 68 of the file; tells our database from others.
 const APPLICATION_ID: [u8; 4] = *b"OCWd";
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
-const TABLES: [&str; 11] = [
+const TABLES: [&str; 14] = [
     "device",
     "access_key",
     "device_state",
     "presence",
     "spool",
     "sample_hot",
+    "sample",
+    "sample_5m",
+    "sample_1h",
     "retained",
     "person",
     "login",
@@ -146,6 +149,8 @@ impl Store {
 
     /// Brings everything into the database file and closes it.
     pub async fn close(&self) {
+        // What cannot be written now stays what it was: the newest samples are read from their own rows.
+        drop(self.flush_reports().await);
         self.inner.readers.close().await;
         // Best effort: what is still in the log is read at the next start.
         drop(sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.inner.writer).await);

@@ -11,7 +11,7 @@ use protocol::{
 use sqlx::{QueryBuilder, Sqlite, Transaction};
 
 use crate::fleet::{Fleet, sane_time, skew_of};
-use crate::seqs::Seqs;
+use crate::hot::{self, Spool};
 use crate::usage::Delta;
 use crate::{Change, Device, Error, Latest, PresenceNow, RetainedRow, Store, errors, events, lock, usage};
 
@@ -65,8 +65,8 @@ const CHUNKS: [usize; 3] = [64, 8, 1];
 #[derive(Default)]
 struct Batch<'r> {
     devices: HashMap<DeviceId, Device>,
-    seqs: HashMap<(i64, SpoolId), Seqs>,
-    samples: Vec<SampleRow<'r>>,
+    spools: HashMap<(i64, SpoolId), Spool>,
+    hot: hot::Rows<'r>,
     presence: Vec<PresenceRow<'r>>,
     usage: Vec<(i64, Timestamp, &'r Usage)>,
     errors: Vec<errors::Row<'r>>,
@@ -74,13 +74,11 @@ struct Batch<'r> {
     audits: HashMap<i64, AuditRow<'r>>,
     state: HashSet<DeviceId>,
     retained: BTreeMap<String, Cow<'r, RetainedRow>>,
-}
-
-struct SampleRow<'r> {
-    no: i64,
-    at: i64,
-    received_at: i64,
-    report: &'r Report,
+    /// Live reports to retain. They are written when the device goes, and now and then: each with its commit would cost
+    /// ten times what is recorded of it.
+    reports: HashMap<DeviceId, &'r RetainedRow>,
+    /// Devices whose retained report is written with this batch.
+    flushed: Vec<DeviceId>,
 }
 
 struct AuditRow<'r> {
@@ -124,12 +122,12 @@ impl<'r> Batch<'r> {
             }
             Fact::Report(id, report) => self.report(fleet, *id, report, received_at),
             Fact::Usage(id, usage) => {
-                self.sequenced(fleet, *id, usage.spool, usage.seq, received_at, |batch, no, _| {
+                self.message(fleet, *id, usage.spool, usage.seq, received_at, |batch, no, _| {
                     batch.usage.push((no, received_at, usage));
                 })
             }
             Fact::Log(id, log) => {
-                self.sequenced(fleet, *id, log.spool, log.seq, received_at, |batch, device_no, skew| {
+                self.message(fleet, *id, log.spool, log.seq, received_at, |batch, device_no, skew| {
                     batch.errors.extend(log.records.iter().map(|record| {
                         let at = sane_time(record.at, skew, received_at, true);
                         errors::Row { device_no, at, received_at, record }
@@ -137,7 +135,7 @@ impl<'r> Batch<'r> {
                 })
             }
             Fact::Events(id, events) => {
-                self.sequenced(fleet, *id, events.spool, events.seq, received_at, |batch, device_no, skew| {
+                self.message(fleet, *id, events.spool, events.seq, received_at, |batch, device_no, skew| {
                     batch.events.extend(events.events.iter().map(|event| {
                         let at = sane_time(event.at, skew, received_at, true);
                         events::Row { device_no, at, received_at, event }
@@ -145,7 +143,7 @@ impl<'r> Batch<'r> {
                 })
             }
             Fact::Audit(id, audit) => {
-                self.sequenced(fleet, *id, audit.spool, audit.seq, received_at, |batch, no, skew| {
+                self.message(fleet, *id, audit.spool, audit.seq, received_at, |batch, no, skew| {
                     let at = sane_time(audit.at, skew, received_at, true);
                     let newest = batch.audits.get(&no).is_none_or(|known| known.at <= at);
                     if newest {
@@ -155,9 +153,33 @@ impl<'r> Batch<'r> {
             }
         };
         if let (Verdict::New, Some(row)) = (verdict, &record.retain) {
-            self.retained.insert(row.topic.clone(), Cow::Borrowed(row));
+            if let Fact::Report(id, _) = &record.fact {
+                self.reports.insert(*id, row);
+            } else {
+                self.retained.insert(row.topic.clone(), Cow::Borrowed(row));
+            }
         }
         verdict
+    }
+
+    /// The last words of devices that are gone now are written with the news of it.
+    fn flush_reports(&mut self, fleet: &Fleet) {
+        for id in &self.state {
+            let Some(device) =
+                self.devices.get(id).filter(|d| d.presence.as_ref().is_some_and(|p| !p.online))
+            else {
+                continue;
+            };
+            let row = match self.reports.get(id) {
+                Some(row) => Cow::Borrowed(*row),
+                None => match fleet.hot.report(device.no) {
+                    Some(row) => Cow::Owned(row.clone()),
+                    None => continue,
+                },
+            };
+            self.retained.insert(row.topic.clone(), row);
+            self.flushed.push(*id);
+        }
     }
 
     fn presence(
@@ -206,8 +228,9 @@ impl<'r> Batch<'r> {
         Verdict::New
     }
 
-    /// Takes a message of a spool that was not taken before. `take` gets the device's number and the skew of its clock.
-    fn sequenced(
+    /// Takes a message of a spool, other than a report, that was not taken before. `take` gets the device's number and
+    /// the skew of its clock.
+    fn message(
         &mut self,
         fleet: &Fleet,
         id: DeviceId,
@@ -216,16 +239,37 @@ impl<'r> Batch<'r> {
         received_at: Timestamp,
         take: impl FnOnce(&mut Self, i64, i64),
     ) -> Verdict {
+        self.sequenced(fleet, id, spool, seq, received_at, |batch, no, skew, spool_no| {
+            batch.hot.message(fleet, spool_no, seq);
+            take(batch, no, skew);
+        })
+    }
+
+    /// Takes a message of a spool that was not taken before. `take` gets the device's number, the skew of its clock, and
+    /// the spool's number.
+    fn sequenced(
+        &mut self,
+        fleet: &Fleet,
+        id: DeviceId,
+        spool: SpoolId,
+        seq: u64,
+        received_at: Timestamp,
+        take: impl FnOnce(&mut Self, i64, i64, i64),
+    ) -> Verdict {
         let Some(device) = self.device(fleet, id) else {
             return Verdict::Stranger;
         };
         let (no, skew) = (device.no, device.clock_skew_ms);
         let key = (no, spool);
-        let seqs = self.seqs.entry(key).or_insert_with(|| fleet.seqs.get(&key).cloned().unwrap_or_default());
-        if !seqs.insert(seq) {
+        let hot = &mut self.hot;
+        let known = self.spools.entry(key).or_insert_with(|| {
+            fleet.spools.get(&key).cloned().unwrap_or_else(|| hot.spool(fleet, no, spool))
+        });
+        if !known.seqs.insert(seq) {
             return Verdict::Known;
         }
-        take(self, no, skew);
+        let spool_no = known.no;
+        take(self, no, skew, spool_no);
         if let Some(device) = self.device(fleet, id) {
             device.last_seen_at = device.last_seen_at.max(Some(received_at));
         }
@@ -233,14 +277,15 @@ impl<'r> Batch<'r> {
     }
 
     fn report(&mut self, fleet: &Fleet, id: DeviceId, report: &'r Report, received_at: Timestamp) -> Verdict {
-        let mut known = (0, 0);
-        let verdict = self.sequenced(fleet, id, report.spool, report.seq, received_at, |_, no, skew| {
-            known = (no, skew);
-        });
+        let mut known = (0, 0, 0);
+        let verdict =
+            self.sequenced(fleet, id, report.spool, report.seq, received_at, |_, no, skew, spool_no| {
+                known = (no, skew, spool_no);
+            });
         if verdict != Verdict::New {
             return verdict;
         }
-        let (no, skew) = known;
+        let (no, skew, spool_no) = known;
         let at = sane_time(report.at, skew, received_at, report.historical);
         let Some(device) = self.device(fleet, id) else {
             return Verdict::Stranger;
@@ -251,7 +296,7 @@ impl<'r> Batch<'r> {
             device.latest = Some(Latest::of(report, at));
             device.clock_skew_ms = skew_of(report.at, received_at);
         }
-        self.samples.push(SampleRow { no, at: at.0, received_at: received_at.0, report });
+        self.hot.sample(fleet, (no, spool_no), at, received_at, report);
         if late { Verdict::Late } else { Verdict::New }
     }
 
@@ -262,31 +307,7 @@ impl<'r> Batch<'r> {
             events::write_audit(tx, *no, row.at, row.received_at, row.audit).await?;
         }
         let used = usage::write(tx, &self.usage).await?;
-        insert(
-            tx,
-            &self.samples,
-            "INSERT INTO sample_hot (device_no, at, received_at, seq, cpu_pct_x100, load1_x100, memory_used,
-                memory_total, swap_used, disk_used, disk_total, network_up, network_down, uptime_s) ",
-            "",
-            |mut row, s| {
-                let r = s.report;
-                row.push_bind(s.no)
-                    .push_bind(s.at)
-                    .push_bind(s.received_at)
-                    .push_bind(whole(Some(r.seq)))
-                    .push_bind(scaled(r.cpu.pct, 100.0))
-                    .push_bind(scaled(r.cpu.load1, 100.0))
-                    .push_bind(whole(r.memory.used_bytes))
-                    .push_bind(whole(r.memory.total_bytes))
-                    .push_bind(whole(r.memory.swap_used_bytes))
-                    .push_bind(whole(r.disk.used_bytes))
-                    .push_bind(whole(r.disk.total_bytes))
-                    .push_bind(scaled(r.network.up_bytes_per_s, 1.0))
-                    .push_bind(scaled(r.network.down_bytes_per_s, 1.0))
-                    .push_bind(whole(r.uptime_s));
-            },
-        )
-        .await?;
+        self.hot.write(tx).await?;
         insert(
             tx,
             &self.presence,
@@ -329,17 +350,6 @@ impl<'r> Batch<'r> {
             },
         )
         .await?;
-        let seqs: Vec<_> = self.seqs.iter().collect();
-        insert(
-            tx,
-            &seqs,
-            "INSERT INTO spool (device_no, spool, seqs) ",
-            " ON CONFLICT (device_no, spool) DO UPDATE SET seqs = excluded.seqs",
-            |mut row, ((no, spool), seqs)| {
-                row.push_bind(*no).push_bind(spool.to_string()).push_bind(seqs.to_string());
-            },
-        )
-        .await?;
         let (gone, kept): (Vec<_>, Vec<_>) = self.retained.values().partition(|row| row.payload.is_empty());
         for row in gone {
             sqlx::query("DELETE FROM retained WHERE topic = ?").bind(&row.topic).execute(&mut **tx).await?;
@@ -366,14 +376,6 @@ impl<'r> Batch<'r> {
 fn whole(value: Option<u64>) -> Option<i64> {
     // Checked when the payload was decoded.
     value.map(|v| i64::try_from(v).unwrap_or(i64::MAX))
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "a float cast saturates; the payload's check keeps it in range"
-)]
-fn scaled(value: Option<f64>, scale: f64) -> Option<i64> {
-    value.map(|v| (v * scale).round() as i64)
 }
 
 pub(crate) async fn insert<T>(
@@ -432,11 +434,12 @@ impl Store {
         let mut batch = Batch::default();
         let fleet = lock(&self.inner.fleet);
         let verdicts = records.iter().map(|record| batch.add(&fleet, record, status)).collect();
+        batch.flush_reports(&fleet);
         (batch, verdicts)
     }
 
     async fn write(&self, batch: &Batch<'_>) -> Result<HashMap<i64, Delta>, sqlx::Error> {
-        if batch.seqs.is_empty() && batch.presence.is_empty() && batch.retained.is_empty() {
+        if batch.spools.is_empty() && batch.presence.is_empty() && batch.retained.is_empty() {
             return Ok(HashMap::new());
         }
         let mut tx = self.inner.writer.begin_with("BEGIN IMMEDIATE").await?;
@@ -473,7 +476,17 @@ impl Store {
                     }
                 }
             }
-            fleet.seqs.extend(batch.seqs.into_iter().filter(|((no, _), _)| there.contains(no)));
+            for (no, spool) in batch.spools.keys().filter(|(no, _)| there.contains(no)) {
+                fleet.touch_spool(*no, *spool);
+            }
+            fleet.spools.extend(batch.spools.into_iter().filter(|((no, _), _)| there.contains(no)));
+            fleet.take_hot(batch.hot, &there);
+            for (id, row) in batch.reports {
+                fleet.keep_report(id, row.clone());
+            }
+            for id in batch.flushed {
+                fleet.forget_report(id);
+            }
         }
         if !changed.is_empty() {
             self.announce(Change::Devices(changed.into()));

@@ -1,8 +1,10 @@
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use protocol::{DeviceId, DeviceTopic, Payload as _, Qos, Report, Timestamp, Topic};
 use sqlx::Row as _;
 
-use crate::{Doing as _, Error, Store};
+use crate::{Doing as _, Error, Store, lock};
 
 /// A retained message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,11 +35,22 @@ impl Store {
             properties: row.get::<Vec<u8>, _>("properties").into(),
             at: Timestamp(row.get("at")),
         };
-        Ok(rows.iter().map(row).collect())
+        let mut all: BTreeMap<String, RetainedRow> =
+            rows.iter().map(row).map(|row| (row.topic.clone(), row)).collect();
+        // Newer than what the database has.
+        all.extend(lock(&self.inner.fleet).hot.reports().map(|row| (row.topic.clone(), row.clone())));
+        Ok(all.into_values().collect())
     }
 
     /// A device's last whole report.
     pub async fn last_report(&self, device: DeviceId) -> Result<Option<Report>, Error> {
+        let fresh = {
+            let fleet = lock(&self.inner.fleet);
+            fleet.devices.get(&device).and_then(|d| fleet.hot.report(d.no)).map(|row| row.payload.clone())
+        };
+        if let Some(payload) = fresh {
+            return Ok(Report::decode(&payload).ok());
+        }
         let topic = Topic { device, what: DeviceTopic::Report }.name(&self.inner.root);
         let payload: Option<Vec<u8>> = sqlx::query_scalar("SELECT payload FROM retained WHERE topic = ?")
             .bind(topic.as_str())

@@ -14,7 +14,7 @@ impl Store {
     /// The numbers of all samples of a device, in order, each as often as it is there.
     pub async fn recorded_seqs(&self, device: DeviceId) -> Result<Vec<i64>, Error> {
         let no = lock(&self.inner.fleet).devices.get(&device).map(|d| d.no);
-        sqlx::query_scalar("SELECT seq FROM sample_hot WHERE device_no = ? ORDER BY seq")
+        sqlx::query_scalar("SELECT seq FROM samples_raw WHERE device_no = ? ORDER BY seq")
             .bind(no)
             .fetch_all(&self.inner.readers)
             .await
@@ -22,13 +22,11 @@ impl Store {
     }
 
     /// The numbers of all messages of a device's spools, as ranges: "1-17,19-20".
-    pub async fn recorded_ranges(&self, device: DeviceId) -> Result<Vec<String>, Error> {
-        let no = lock(&self.inner.fleet).devices.get(&device).map(|d| d.no);
-        sqlx::query_scalar("SELECT seqs FROM spool WHERE device_no = ?")
-            .bind(no)
-            .fetch_all(&self.inner.readers)
-            .await
-            .doing("reading the numbers")
+    pub fn recorded_ranges(&self, device: DeviceId) -> Vec<String> {
+        let fleet = lock(&self.inner.fleet);
+        let no = fleet.devices.get(&device).map(|d| d.no);
+        let spools = fleet.spools.iter().filter(|((of, _), _)| Some(*of) == no);
+        spools.map(|(_, spool)| spool.seqs.to_string()).collect()
     }
 
     /// How many births, farewells and wills of a device are recorded.
@@ -36,6 +34,15 @@ impl Store {
         let no = lock(&self.inner.fleet).devices.get(&device).map(|d| d.no);
         sqlx::query_scalar("SELECT count(*) FROM presence WHERE device_no = ?")
             .bind(no)
+            .fetch_one(&self.inner.readers)
+            .await
+            .doing("counting")
+    }
+
+    /// How many rows a rung has, of all devices.
+    pub async fn count_samples(&self, rung: crate::Rung) -> Result<i64, Error> {
+        let table = if rung == crate::Rung::Raw { "samples_raw" } else { rung.table() };
+        sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table}")))
             .fetch_one(&self.inner.readers)
             .await
             .doing("counting")
@@ -63,6 +70,15 @@ impl Store {
              BEGIN SELECT RAISE(ABORT, 'refused'); END"
         ))
         .await
+    }
+
+    /// Moves all samples to where they stay.
+    pub async fn settle_all(&self) -> Result<(), Error> {
+        // What was under way, and then the rest.
+        for _ in 0..2 {
+            while self.settle(1_000).await? == crate::Settled::Partly {}
+        }
+        Ok(())
     }
 
     async fn execute(&self, sql: &str) -> Result<(), Error> {

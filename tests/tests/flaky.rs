@@ -87,8 +87,7 @@ async fn all_and_once(server: &Server, agent: &mut Agent, mut running: Process) 
     let twice = seqs.windows(2).filter(|pair| pair.first() == pair.last()).count();
     assert_eq!(twice, 0, "{seqs:?}");
     // Without a gap: samples and events share their numbers. They are of one spool, or of another since it was filled.
-    let ranges =
-        open(server).await.recorded_ranges(DeviceId::parse(&agent.device.id).unwrap()).await.unwrap();
+    let ranges = open(server).await.recorded_ranges(DeviceId::parse(&agent.device.id).unwrap());
     assert!(ranges.iter().all(|range| !range.contains(',')) && ranges.len() <= 2, "missing: {ranges:?}");
     let mut ends: Vec<(u64, u64)> = ranges
         .iter()
