@@ -59,6 +59,10 @@ pub struct Health {
     pub engine_alive: bool,
     /// Since when nothing can be recorded.
     pub recorder_failing_since: Option<Timestamp>,
+    /// Why: `disk_low` or `store_fails`.
+    pub trouble: Option<&'static str>,
+    /// What is free on the disk of the database.
+    pub disk_free_bytes: Option<u64>,
 }
 
 /// What handlers share.

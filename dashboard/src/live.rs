@@ -40,6 +40,9 @@ pub(crate) enum Frame {
         #[cfg_attr(test, ts(type = "number"))]
         rev: u64,
         server_time: String,
+        /// Why nothing can be recorded now.
+        #[cfg_attr(test, ts(type = "\"disk_low\" | \"store_fails\" | null"))]
+        trouble: Option<&'static str>,
         devices: Vec<DeviceView>,
     },
     /// Devices that are new or not as they were.
@@ -59,6 +62,9 @@ pub(crate) enum Frame {
         #[cfg_attr(test, ts(type = "number"))]
         rev: u64,
         server_time: String,
+        /// Why nothing can be recorded now.
+        #[cfg_attr(test, ts(type = "\"disk_low\" | \"store_fails\" | null"))]
+        trouble: Option<&'static str>,
     },
 }
 
@@ -118,7 +124,8 @@ impl Sender {
             let now = app.store.clock().now();
             app.store.devices().into_iter().map(|device| DeviceView::of(device, now)).collect()
         };
-        self.send(&Frame::Snapshot { rev, server_time: rfc3339(app.store.clock().now()), devices }).await
+        let (server_time, trouble) = (rfc3339(app.store.clock().now()), (app.health)().trouble);
+        self.send(&Frame::Snapshot { rev, server_time, trouble, devices }).await
     }
 
     async fn close(mut self, code: u16, reason: &'static str) {
@@ -168,7 +175,8 @@ async fn serve(app: App, viewer: Viewer, socket: WebSocket) {
                     return sender.close(LOGIN_ENDED, "the login has ended").await;
                 }
                 let (rev, server_time) = (sender.rev, rfc3339(app.store.clock().now()));
-                if sender.send(&Frame::Alive { rev, server_time }).await.is_err() {
+                let trouble = (app.health)().trouble;
+                if sender.send(&Frame::Alive { rev, server_time, trouble }).await.is_err() {
                     return;
                 }
                 continue;

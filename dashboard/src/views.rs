@@ -609,6 +609,10 @@ pub struct HealthView {
     pub engine_alive: bool,
     /// For how many seconds nothing could be recorded; 0 while all is well.
     pub recorder_failing_s: i64,
+    /// Why: `disk_low` (less than `[store] min_free_bytes` is free) or `store_fails`.
+    pub trouble: Option<&'static str>,
+    /// What is free on the disk of the database.
+    pub disk_free_bytes: Option<u64>,
     /// The server's version.
     pub version: &'static str,
 }

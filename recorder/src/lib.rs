@@ -1,14 +1,17 @@
 //! Turns messages into rows.
 //!
 //! Takes whatever waits in the inbox, commits it as one batch, and only then acknowledges it: an idle server commits
-//! each message at once, a busy one commits many together. A store that cannot write makes the recorder wait and try
+//! each message at once, a busy one commits many together, as each commit writes whole pages. A store that cannot write makes the recorder wait and try
 //! again; meanwhile the inbox fills, the gate stops reading, and the devices keep what they have.
 
 mod decode;
+mod space;
+mod upkeep;
 
 use std::collections::HashSet;
 use std::error::Error as _;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
@@ -19,14 +22,23 @@ use protocol::{
 };
 use store::{Fact, Record, Store, Verdict};
 use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
+
+use crate::space::Space;
+pub use crate::space::free_bytes;
+pub use crate::upkeep::keep_in_order;
 
 /// Messages that wait for the recorder. When it is full the gate stops reading from whoever wants to add to it. Reports
 /// are small; if every one had the largest payload, it would hold 512 MiB.
 pub const INBOX: usize = 4_096;
 /// Messages of one transaction at most.
 const BATCH: usize = 2_000;
+/// Commits do not follow each other faster than this, unless there is much to write ...
+const GATHER: Duration = Duration::from_millis(20);
+/// ... which this is.
+const ENOUGH: usize = 256;
 /// How long devices have, after the server's start, to come back before they count as offline.
 const GRACE: Duration = Duration::from_secs(45);
 /// Between two attempts to write, at first and at most.
@@ -38,6 +50,19 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 pub struct Config {
     /// Root of all topics.
     pub topic_root: TopicRoot,
+    /// The folder of the database.
+    pub data_dir: PathBuf,
+    /// When less is free on its file system, nothing is recorded; 0: never mind.
+    pub min_free_bytes: u64,
+}
+
+/// Why nothing can be recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// Too little is free on the disk.
+    DiskLow,
+    /// The database does not take writes.
+    StoreFails,
 }
 
 /// How the recorder is doing. Cheap to clone.
@@ -48,6 +73,8 @@ pub struct Handle(Arc<Health>);
 struct Health {
     /// When the store began to refuse; 0 while it does not.
     failing_since: AtomicI64,
+    /// What is free on the disk, when that is too little; else 0.
+    disk_low: AtomicU64,
     recorded: AtomicU64,
     duplicates: AtomicU64,
     refused: AtomicU64,
@@ -58,6 +85,13 @@ impl Handle {
     /// Since when nothing can be recorded; `None` while all is well.
     pub fn failing_since(&self) -> Option<Timestamp> {
         Some(self.0.failing_since.load(Ordering::Relaxed)).filter(|at| *at != 0).map(Timestamp)
+    }
+
+    /// Why nothing can be recorded; `None` while all is well.
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.failing_since()?;
+        let low = self.0.disk_low.load(Ordering::Relaxed) != 0;
+        Some(if low { Trouble::DiskLow } else { Trouble::StoreFails })
     }
 
     /// Counters by name.
@@ -78,6 +112,8 @@ pub struct Recorder<P> {
     inbox: mpsc::Receiver<Delivery>,
     publish: P,
     handle: Handle,
+    space: Space,
+    committed_at: Option<Instant>,
     /// Devices that were born since the server's start; `None` when the grace is over.
     born: Option<HashSet<DeviceId>>,
 }
@@ -85,7 +121,9 @@ pub struct Recorder<P> {
 impl<P: Fn(&Publication) + Send> Recorder<P> {
     /// A recorder of what comes into `inbox`. Words of the server (`status`) go out through `publish`.
     pub fn new(config: Config, store: Store, inbox: mpsc::Receiver<Delivery>, publish: P) -> Self {
-        Self { config, store, inbox, publish, handle: Handle::default(), born: Some(HashSet::new()) }
+        let space = Space::new(config.data_dir.clone(), config.min_free_bytes);
+        let (handle, born) = (Handle::default(), Some(HashSet::new()));
+        Self { config, store, inbox, publish, handle, space, committed_at: None, born }
     }
 
     /// How it is doing.
@@ -108,6 +146,7 @@ impl<P: Fn(&Publication) + Send> Recorder<P> {
                     if n == 0 {
                         return;
                     }
+                    self.gather(&mut batch).await;
                     if !self.record(&mut batch, &hard).await {
                         return;
                     }
@@ -124,6 +163,17 @@ impl<P: Fn(&Publication) + Send> Recorder<P> {
                         words.iter().for_each(&self.publish);
                     }
                 }
+            }
+        }
+    }
+
+    /// Waits for company, when the last commit was a moment ago.
+    async fn gather(&mut self, batch: &mut Vec<Delivery>) {
+        let Some(until) = self.committed_at.map(|at| at + GATHER) else { return };
+        while batch.len() < ENOUGH {
+            match timeout_at(until, self.inbox.recv_many(batch, BATCH - batch.len())).await {
+                Ok(1..) => {}
+                Ok(0) | Err(_) => return,
             }
         }
     }
@@ -156,11 +206,22 @@ impl<P: Fn(&Publication) + Send> Recorder<P> {
         let mut pause = FIRST_PAUSE;
         while let Some(part) = parts.pop() {
             let these = records.get(part.clone()).unwrap_or_default();
+            if let Some(free) = self.space.too_few() {
+                self.disk_is_low(free);
+                parts.push(part);
+                tokio::select! {
+                    () = hard.cancelled() => return false,
+                    () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+                }
+                continue;
+            }
             match self.store.record(these).await {
                 Ok(verdicts) => {
                     if self.handle.0.failing_since.swap(0, Ordering::Relaxed) != 0 {
                         info!("recording again");
                     }
+                    self.handle.0.disk_low.store(0, Ordering::Relaxed);
+                    self.committed_at = Some(Instant::now());
                     pause = FIRST_PAUSE;
                     self.handle.0.batches.fetch_add(1, Ordering::Relaxed);
                     self.acknowledge(these, &verdicts, acks.by_ref().take(part.len()));
@@ -191,8 +252,23 @@ impl<P: Fn(&Publication) + Send> Recorder<P> {
         true
     }
 
+    fn disk_is_low(&self, free: u64) {
+        let (now, relaxed) = (self.store.clock().now().as_millis(), Ordering::Relaxed);
+        self.handle.0.disk_low.store(free.max(1), relaxed);
+        if self.handle.0.failing_since.compare_exchange(0, now, relaxed, relaxed).is_ok() {
+            error!(
+                free_bytes = free,
+                min_free_bytes = self.config.min_free_bytes,
+                folder = %self.config.data_dir.display(),
+                "the disk is almost full: nothing is recorded and acknowledged, and devices keep their reports, until there \
+                 is room again; make room, or change [store] min_free_bytes"
+            );
+        }
+    }
+
     fn failing(&self, error: &store::Error) {
         let (now, relaxed) = (self.store.clock().now().as_millis(), Ordering::Relaxed);
+        self.handle.0.disk_low.store(0, relaxed);
         if self.handle.0.failing_since.compare_exchange(0, now, relaxed, relaxed).is_ok() {
             error!(
                 error = error as &dyn std::error::Error,

@@ -83,7 +83,8 @@ impl World {
         let (inbox, receiver) = mpsc::channel(recorder::INBOX);
         let published = Arc::new(Mutex::new(Vec::new()));
         let words = published.clone();
-        let config = Config { topic_root: TopicRoot::default() };
+        let config =
+            Config { topic_root: TopicRoot::default(), data_dir: dir.path().to_owned(), min_free_bytes: 0 };
         let recorder = Recorder::new(config, store.clone(), receiver, move |word: &Publication| {
             words.lock().unwrap().push(word.clone());
         });
@@ -362,7 +363,11 @@ async fn devices_that_do_not_come_back_after_a_restart_are_offline() {
     let (_inbox, receiver) = mpsc::channel(8);
     let words = world.published.clone();
     words.lock().unwrap().clear();
-    let config = Config { topic_root: TopicRoot::default() };
+    let config = Config {
+        topic_root: TopicRoot::default(),
+        data_dir: world._dir.path().to_owned(),
+        min_free_bytes: 0,
+    };
     let again = Recorder::new(config, world.store.clone(), receiver, move |word: &Publication| {
         words.lock().unwrap().push(word.clone());
     });
@@ -383,4 +388,46 @@ async fn devices_that_do_not_come_back_after_a_restart_are_offline() {
     assert_eq!(reason, Some(protocol::OfflineReason::ServerRestart));
     let told: Vec<_> = world.published.lock().unwrap().iter().map(|w| w.payload.clone()).collect();
     assert!(told.iter().any(|payload| payload == "offline"), "{told:?}");
+}
+
+#[tokio::test]
+async fn with_too_little_room_nothing_is_acknowledged_until_there_is_room_again() {
+    let world = World::new().await;
+    // A folder of its own in memory would need rights: more than there is stands for a disk that is full.
+    let (inbox, receiver) = mpsc::channel(8);
+    let config = |min_free_bytes| Config {
+        topic_root: TopicRoot::default(),
+        data_dir: world._dir.path().to_owned(),
+        min_free_bytes,
+    };
+    let full = Recorder::new(config(u64::MAX), world.store.clone(), receiver, |_: &Publication| {});
+    let (handle, hard) = (full.handle(), CancellationToken::new());
+    let running = tokio::spawn(full.run(CancellationToken::new(), hard.clone()));
+    let payload = format!(r#"{{"v":1,"spool":"{SPOOL}","seq":1,"at":{}}}"#, NOW.0);
+    let message = || Message {
+        device: Some(world.device),
+        key: KeyId::generate(),
+        topic: Topic { device: world.device, what: DeviceTopic::Report }.name(&TopicRoot::default()),
+        payload: payload.clone().into(),
+        retain: false,
+        qos: Qos::AtLeastOnce,
+        properties: Bytes::new(),
+        will: false,
+        received_at: NOW,
+    };
+    inbox.send(Delivery { message: message(), ack: Ack::new(world.senders.clone(), 1) }).await.unwrap();
+    until("it says so", || handle.trouble() == Some(recorder::Trouble::DiskLow)).await;
+    assert_eq!(handle.failing_since(), Some(NOW));
+    hard.cancel();
+    running.await.unwrap();
+    assert_eq!(world.recorded().await, [0i64; 0]);
+    // There is room: the device sends it again.
+    let (inbox, receiver) = mpsc::channel(8);
+    let free = Recorder::new(config(1), world.store.clone(), receiver, |_: &Publication| {});
+    let (handle, drain) = (free.handle(), CancellationToken::new());
+    let running = tokio::spawn(free.run(drain.clone(), CancellationToken::new()));
+    inbox.send(Delivery { message: message(), ack: Ack::new(world.senders.clone(), 1) }).await.unwrap();
+    drain.cancel();
+    running.await.unwrap();
+    assert_eq!((world.recorded().await, handle.trouble()), (vec![1], None));
 }

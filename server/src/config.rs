@@ -27,6 +27,8 @@ pub struct Config {
     pub tls: Tls,
     /// The database.
     pub store: Store,
+    /// How long the past is kept.
+    pub retention: Retention,
     /// The machine that the server runs on, as the first device.
     pub local_agent: LocalAgent,
     /// Logs.
@@ -49,11 +51,49 @@ pub struct Tls {
 pub struct Store {
     /// Connections for reading.
     pub readers: u32,
+    /// Bytes that must stay free on the disk: with less, nothing is recorded and devices keep their reports.
+    pub min_free_bytes: u64,
 }
 
 impl Default for Store {
     fn default() -> Self {
-        Self { readers: 3 }
+        Self { readers: 3, min_free_bytes: 1 << 30 }
+    }
+}
+
+/// How long the past is kept. Presence, events and usage: for ever.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Retention {
+    /// Days that every sample is kept.
+    pub raw_days: u32,
+    /// Days that five minutes are kept.
+    pub five_minutes_days: u32,
+    /// Days that hours are kept.
+    pub hour_days: u32,
+    /// Days that error records are kept.
+    pub errors_days: u32,
+    /// Bytes of the database above which the oldest samples go earlier; 0: no limit.
+    pub max_bytes: u64,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { raw_days: 7, five_minutes_days: 30, hour_days: 400, errors_days: 90, max_bytes: 0 }
+    }
+}
+
+impl Retention {
+    /// For the recorder.
+    pub fn keep(&self) -> store::Keep {
+        let ms = |days: u32| i64::from(days) * 86_400_000;
+        store::Keep {
+            raw_ms: ms(self.raw_days),
+            five_minutes_ms: ms(self.five_minutes_days),
+            hour_ms: ms(self.hour_days),
+            errors_ms: ms(self.errors_days),
+            max_bytes: self.max_bytes,
+        }
     }
 }
 
@@ -107,6 +147,7 @@ impl Default for Config {
             broker: broker::Config::default(),
             tls: Tls::default(),
             store: Store::default(),
+            retention: Retention::default(),
             local_agent: LocalAgent::default(),
             log: Log::default(),
         }
@@ -142,6 +183,10 @@ pub fn load(
     }
     if config.tls.certificate.as_os_str().is_empty() != config.tls.private_key.as_os_str().is_empty() {
         bail!("[tls] certificate and private_key belong together: set both, or neither");
+    }
+    let kept = &config.retention;
+    if !(1..=kept.five_minutes_days).contains(&kept.raw_days) || kept.five_minutes_days > kept.hour_days {
+        bail!("[retention] what is coarser is kept longer: 1 <= raw_days <= five_minutes_days <= hour_days");
     }
     Ok(config)
 }

@@ -53,7 +53,11 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let root = gate.topic_root().clone();
 
     let publish_status = gate.clone();
-    let recorder_config = recorder::Config { topic_root: root };
+    let recorder_config = recorder::Config {
+        topic_root: root,
+        data_dir: config.data_dir.clone(),
+        min_free_bytes: config.store.min_free_bytes,
+    };
     let recorder = Recorder::new(recorder_config, store.clone(), inbox_rx, move |word: &Publication| {
         publish_status.publish(word);
     });
@@ -65,7 +69,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         Some(certificate.server_config(b"http/1.1")?),
         invitation(&config, broker.address(), certificate.pin()),
         setup.as_deref().map(|token| KeyHash::of(token.as_bytes())),
-        neighbours(&gate, &recorder.handle()),
+        neighbours(&gate, &recorder.handle(), &config.data_dir),
         stop.soft.clone(),
     )
     .await
@@ -90,6 +94,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     clients.spawn(certificate.watch(stop.soft.clone()));
     clients.spawn(store.clone().watch_registry(stop.soft.clone()));
     clients.spawn(forget_removed(store.clone(), gate, stop.soft.clone()));
+    clients.spawn(recorder::keep_in_order(store.clone(), config.retention.keep(), stop.soft.clone()));
     let local = local.map(|(agent, key)| LocalAgent::start(agent, key));
 
     let why = lifecycle::asked_to_stop().await.context("cannot wait for signals")?;
@@ -202,13 +207,19 @@ pub fn invitation(config: &Config, broker: SocketAddr, pin: Option<String>) -> I
     Invitation { port: broker.port(), pin, public_host, fallback_host }
 }
 
-fn neighbours(gate: &broker::Handle, recorder: &recorder::Handle) -> Neighbours {
+fn neighbours(gate: &broker::Handle, recorder: &recorder::Handle, data_dir: &Path) -> Neighbours {
+    let data_dir = data_dir.to_owned();
     let (for_health, for_counters) = (gate.clone(), gate.clone());
     let (recorder_health, recorder_counters) = (recorder.clone(), recorder.clone());
     Neighbours {
         health: Arc::new(move || Health {
             engine_alive: for_health.engine_alive(),
             recorder_failing_since: recorder_health.failing_since(),
+            trouble: recorder_health.trouble().map(|trouble| match trouble {
+                recorder::Trouble::DiskLow => "disk_low",
+                recorder::Trouble::StoreFails => "store_fails",
+            }),
+            disk_free_bytes: recorder::free_bytes(&data_dir),
         }),
         counters: Arc::new(move || {
             let mut all = for_counters.metrics().snapshot();

@@ -222,7 +222,7 @@ export async function startMock({ port = 0, size = 40, login = false, setup = fa
       }
       if (batch.size > 0) changed(...batch);
     }, 250),
-    setInterval(() => send({ type: 'alive', server_time: stamp() }), 10_000),
+    setInterval(() => send({ type: 'alive', server_time: stamp(), trouble: state.trouble ?? null }), 10_000),
   ];
 
   function json(response, status, value, headers = {}) {
@@ -344,7 +344,7 @@ export async function startMock({ port = 0, size = 40, login = false, setup = fa
     live.handleUpgrade(request, socket, head, (opened) => {
       sockets.add(opened);
       opened.on('close', () => sockets.delete(opened));
-      if (!state.silent) opened.send(JSON.stringify({ type: 'snapshot', rev: state.rev, server_time: stamp(), devices: state.devices }));
+      if (!state.silent) opened.send(JSON.stringify({ type: 'snapshot', rev: state.rev, server_time: stamp(), trouble: state.trouble ?? null, devices: state.devices }));
     });
   });
   await new Promise((done) => server.listen(port, '127.0.0.1', done));

@@ -24,6 +24,8 @@ pub(super) async fn healthz(State(app): State<App>) -> (StatusCode, Json<HealthV
         store_writable,
         engine_alive: health.engine_alive,
         recorder_failing_s: failing_s,
+        trouble: health.trouble,
+        disk_free_bytes: health.disk_free_bytes,
         version: env!("CARGO_PKG_VERSION"),
     };
     (if well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(view))

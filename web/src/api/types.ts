@@ -168,7 +168,15 @@ powershell: string, };
 
 export type SeriesView = { min: Array<number | null>, avg: Array<number | null>, max: Array<number | null>, };
 
-export type Frame = { "type": "snapshot", rev: number, server_time: string, devices: Array<DeviceView>, } | { "type": "devices", rev: number, devices: Array<DeviceView>, } | { "type": "removed", rev: number, ids: Array<string>, } | { "type": "alive", rev: number, server_time: string, };
+export type Frame = { "type": "snapshot", rev: number, server_time: string, 
+/**
+ * Why nothing can be recorded now.
+ */
+trouble: "disk_low" | "store_fails" | null, devices: Array<DeviceView>, } | { "type": "devices", rev: number, devices: Array<DeviceView>, } | { "type": "removed", rev: number, ids: Array<string>, } | { "type": "alive", rev: number, server_time: string, 
+/**
+ * Why nothing can be recorded now.
+ */
+trouble: "disk_low" | "store_fails" | null, };
 
 /** Columns by metric name beside `at` and `step_s`. */
 export type SamplesView = { at: Array<string>, step_s: number } & Record<string, SeriesView | Array<string> | number>;

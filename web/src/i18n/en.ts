@@ -14,6 +14,10 @@ export const en = {
     reconnecting: 'Reconnecting, values of',
     zone: (zone: string) => `Times are in ${zone}`,
   },
+  trouble: {
+    disk_low: 'The server records nothing: its disk is almost full. Devices keep their reports and send them when there is room again.',
+    store_fails: 'The server records nothing: its database takes no writes. Devices keep their reports; the server log says why.',
+  },
   theme: { label: 'Theme', auto: 'As the system', light: 'Light', dark: 'Dark', to: (name: string) => `Theme: ${name}` },
   language: 'Language',
   common: {

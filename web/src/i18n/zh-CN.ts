@@ -15,6 +15,10 @@ export const zhCN: Messages = {
     reconnecting: '正在重连，数据截至',
     zone: (zone: string) => `时间均为 ${zone}`,
   },
+  trouble: {
+    disk_low: '服务器已停止记录：磁盘空间即将用尽。设备会保留数据，腾出空间后自动补传。',
+    store_fails: '服务器已停止记录：数据库无法写入。设备会保留数据，原因见服务器日志。',
+  },
   theme: { label: '主题', auto: '跟随系统', light: '浅色', dark: '深色', to: (name: string) => `主题：${name}` },
   language: '语言',
   common: {

@@ -8,12 +8,16 @@ import { startLive } from '../live/socket';
 import { setServerTime } from './clock';
 import { fleet } from './fleet';
 
+type Trouble = Extract<Frame, { type: 'alive' }>['trouble'];
+
 const HIDDEN_FLUSH_MS = 250;
 
 export const liveState = signal<LiveState>(initial);
 export const liveNow = computed(() => liveWord(liveState.value));
 /** Grows with each snapshot: whoever keeps history of its own asks again for what it missed. */
 export const snapshots = signal(0);
+/** Why the server can record nothing now. */
+export const trouble = signal<Trouble>(null);
 
 export function connectFleet(loginEnded: () => void): () => void {
   let planned: number | null = null;
@@ -25,7 +29,10 @@ export function connectFleet(loginEnded: () => void): () => void {
     fleet.flush();
   };
   const apply = (frame: Frame): void => {
-    if (frame.type === 'snapshot' || frame.type === 'alive') setServerTime(frame.server_time);
+    if (frame.type === 'snapshot' || frame.type === 'alive') {
+      setServerTime(frame.server_time);
+      trouble.value = frame.trouble;
+    }
     if (frame.type === 'snapshot') snapshots.value += 1;
     if (!fleet.apply(frame) || planned !== null) return;
     planned = requestAnimationFrame(flush);
@@ -37,7 +44,7 @@ export function connectFleet(loginEnded: () => void): () => void {
     const devices = await getDevices();
     // Live meanwhile, or the login that asked has ended.
     if (['live', 'stopped'].includes(liveState.peek().phase)) return;
-    fleet.apply({ type: 'snapshot', rev: 0, server_time: '', devices });
+    fleet.apply({ type: 'snapshot', rev: 0, server_time: '', trouble: null, devices });
     flush();
   };
   const changed = (state: LiveState): void => {

@@ -10,6 +10,7 @@ import { fleet } from '../state/fleet';
 import { go, route } from '../state/router';
 import { isAdmin, outdated, session } from '../state/session';
 import { arrived } from '../state/waiting';
+import { trouble } from '../state/live';
 import { Dialogs } from './dialogs';
 import { lazy } from './lazy';
 import { Overview, OverviewSkeleton } from './overview';
@@ -115,12 +116,21 @@ const ARRIVED_MS = 10_000;
 
 function Notices() {
   const came = arrived.value;
+  const why = trouble.value;
   useEffect(() => {
     if (!came) return;
     const timer = setTimeout(() => { arrived.value = null; }, ARRIVED_MS);
     return () => clearTimeout(timer);
   }, [came]);
   if (bootError.value && !session.value) return <Toast text={explain(bootError.value)} />;
+  if (why) {
+    return (
+      <div class="toast trouble" role="alert">
+        <Glyph shape="notice" />
+        <span>{words.value.trouble[why]}</span>
+      </div>
+    );
+  }
   if (came) {
     return (
       <div class="toast" role="status">
