@@ -15,15 +15,20 @@ pub(crate) struct ApiError {
     retry_after_s: Option<u64>,
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = ErrorView)]
+pub(crate) struct Body<'a> {
+    #[schema(inline)]
     error: Inner<'a>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct Inner<'a> {
+    /// For programs; does not change.
     code: &'a str,
+    /// For people: what is wrong, and what to do.
     message: &'a str,
+    /// Which parameter or field was wrong, and how.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     fields: &'a BTreeMap<&'static str, String>,
 }

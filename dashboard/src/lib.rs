@@ -5,9 +5,13 @@
 mod api;
 mod auth;
 mod config;
+#[cfg(test)]
+mod contract;
+mod docs;
 mod error;
 mod invitation;
 mod live;
+mod openapi;
 mod page;
 mod serve;
 mod views;

@@ -31,7 +31,7 @@ const GOING_AWAY: u16 = 1001;
 const AGAINST_POLICY: u16 = 1008;
 
 /// One frame. `rev` grows by one with each frame but `alive`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(tag = "type", rename_all = "lowercase")]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) enum Frame {

@@ -4,6 +4,9 @@
 use protocol::{Host, OpenClaw, Report, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::{Counts, Device, DeviceUsage};
+use utoipa::ToSchema;
+
+use crate::openapi::words;
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -14,7 +17,7 @@ pub(crate) fn rfc3339(at: Timestamp) -> String {
 }
 
 /// Who is signed in, and what the page needs to begin.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct SessionView {
     /// Nobody has been set up yet: follow the link that the server printed.
@@ -26,18 +29,20 @@ pub(crate) struct SessionView {
     /// The server's version.
     pub(crate) version: String,
     /// The server's clock.
+    #[schema(format = DateTime)]
     pub(crate) server_time: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct UserView {
     pub(crate) name: String,
     #[cfg_attr(test, ts(type = "\"admin\" | \"viewer\""))]
+    #[schema(schema_with = words::role)]
     pub(crate) role: &'static str,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct SetupForm {
@@ -46,7 +51,7 @@ pub(crate) struct SetupForm {
     pub(crate) password: String,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct LoginForm {
@@ -55,21 +60,25 @@ pub(crate) struct LoginForm {
 }
 
 /// A device as the overview shows it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct DeviceView {
     pub(crate) id: String,
     pub(crate) name: String,
     #[cfg_attr(test, ts(type = "\"agent\" | \"local\""))]
+    #[schema(schema_with = words::device_kind)]
     pub(crate) kind: &'static str,
     pub(crate) tags: Vec<String>,
     pub(crate) online: bool,
     /// When it came or went; absent when it was never heard of.
+    #[schema(format = DateTime)]
     pub(crate) since: Option<String>,
+    #[schema(format = DateTime)]
     pub(crate) last_seen_at: Option<String>,
     /// Why it is offline.
     pub(crate) reason: Option<&'static str>,
     pub(crate) agent_version: Option<String>,
+    #[schema(format = DateTime)]
     pub(crate) created_at: String,
     pub(crate) latest: Option<LatestView>,
     /// Absent while its agent has not looked.
@@ -82,9 +91,10 @@ pub(crate) struct DeviceView {
 }
 
 /// The newest sample's main numbers; absent is not zero.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct LatestView {
+    #[schema(format = DateTime)]
     pub(crate) at: String,
     pub(crate) cpu_pct: Option<f64>,
     #[cfg_attr(test, ts(type = "number | null"))]
@@ -99,7 +109,7 @@ pub(crate) struct LatestView {
     pub(crate) network_down_bytes_per_s: Option<f64>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct OpenClawView {
     /// Of the gateway that is worst off.
@@ -109,6 +119,7 @@ pub(crate) struct OpenClawView {
             type = "\"not_installed\" | \"stopped\" | \"starting\" | \"running\" | \"degraded\" | \"hung\" | \"draining\" | \"unknown\""
         )
     )]
+    #[schema(schema_with = words::gateway_state)]
     pub(crate) state: &'static str,
     pub(crate) version: Option<String>,
     /// What fails or is waited for, in OpenClaw's own words.
@@ -129,7 +140,7 @@ impl OpenClawView {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct DeviceUsageView {
     pub(crate) today: UsageView,
@@ -137,7 +148,7 @@ pub(crate) struct DeviceUsageView {
     pub(crate) total: UsageView,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct UsageView {
     #[cfg_attr(test, ts(type = "number"))]
@@ -232,7 +243,7 @@ impl UsageView {
 }
 
 /// What was used by one day, model, device, OpenClaw agent or trigger.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct UsageGroupView {
     pub(crate) key: String,
@@ -240,14 +251,16 @@ pub(crate) struct UsageGroupView {
 }
 
 /// An error or a crash.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct ErrorRecordView {
     #[cfg_attr(test, ts(type = "number"))]
     pub(crate) no: i64,
     pub(crate) device: String,
+    #[schema(format = DateTime)]
     pub(crate) at: String,
     #[cfg_attr(test, ts(type = "\"warning\" | \"error\" | \"exception\" | \"crash\" | \"unknown\""))]
+    #[schema(schema_with = words::error_level)]
     pub(crate) level: &'static str,
     pub(crate) gateway: String,
     pub(crate) subsystem: Option<String>,
@@ -290,9 +303,10 @@ impl From<store::ErrorRecord> for ErrorRecordView {
 }
 
 /// Something that happened on a device.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct EventView {
+    #[schema(format = DateTime)]
     pub(crate) at: String,
     pub(crate) kind: &'static str,
     pub(crate) gateway: Option<String>,
@@ -326,7 +340,7 @@ impl From<protocol::Event> for EventView {
 }
 
 /// A device with its last whole report.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct DeviceDetailView {
     pub(crate) device: DeviceView,
@@ -334,7 +348,7 @@ pub(crate) struct DeviceDetailView {
     pub(crate) report: Option<ReportView>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct HostView {
     pub(crate) hostname: Option<String>,
@@ -352,9 +366,10 @@ impl From<Host> for HostView {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct ReportView {
+    #[schema(format = DateTime)]
     pub(crate) at: String,
     #[cfg_attr(test, ts(type = "number | null"))]
     pub(crate) uptime_s: Option<u64>,
@@ -371,7 +386,7 @@ pub(crate) struct ReportView {
 }
 
 /// How the agent itself is doing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct AgentHealthView {
     /// Reports that wait for us.
@@ -386,7 +401,7 @@ pub(crate) struct AgentHealthView {
     pub(crate) backfill_pct: Option<u8>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct CpuView {
     pub(crate) pct: Option<f64>,
@@ -396,7 +411,7 @@ pub(crate) struct CpuView {
     pub(crate) load15: Option<f64>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[expect(clippy::struct_field_names, reason = "the unit is part of each name in the API")]
 pub(crate) struct MemoryView {
@@ -412,7 +427,7 @@ pub(crate) struct MemoryView {
     pub(crate) swap_total_bytes: Option<u64>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct DiskView {
     #[cfg_attr(test, ts(type = "number | null"))]
@@ -422,7 +437,7 @@ pub(crate) struct DiskView {
     pub(crate) volumes: Vec<VolumeView>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct VolumeView {
     pub(crate) mount: String,
@@ -433,7 +448,7 @@ pub(crate) struct VolumeView {
     pub(crate) total_bytes: u64,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct NetworkView {
     pub(crate) up_bytes_per_s: Option<f64>,
@@ -441,7 +456,7 @@ pub(crate) struct NetworkView {
     pub(crate) interfaces: Vec<InterfaceView>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct InterfaceView {
     pub(crate) name: String,
@@ -449,21 +464,21 @@ pub(crate) struct InterfaceView {
     pub(crate) down_bytes_per_s: Option<f64>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct TemperatureView {
     pub(crate) label: String,
     pub(crate) celsius: f64,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct BatteryView {
     pub(crate) pct: f64,
     pub(crate) state: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct ProcessView {
     pub(crate) pid: u32,
@@ -539,7 +554,7 @@ impl From<Report> for ReportView {
     }
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct NewDevice {
@@ -549,7 +564,7 @@ pub(crate) struct NewDevice {
     pub(crate) tags: Vec<String>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct DevicePatch {
@@ -560,7 +575,7 @@ pub(crate) struct DevicePatch {
 }
 
 /// A device with its new key, which is shown here and never again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct AddedDeviceView {
     /// The device's id.
@@ -580,7 +595,7 @@ pub struct AddedDeviceView {
 }
 
 /// The line to run on a device, by shell.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct CommandsView {
     /// For sh, bash and zsh.
@@ -590,7 +605,7 @@ pub struct CommandsView {
 }
 
 /// One metric's values by step.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct SeriesView {
     pub(crate) min: Vec<Option<f64>>,
@@ -598,8 +613,36 @@ pub(crate) struct SeriesView {
     pub(crate) max: Vec<Option<f64>>,
 }
 
+/// What was measured, in columns: beside `at` and `step_s` a `SeriesView` for each metric by its name.
+#[derive(Debug)]
+pub(crate) struct SamplesView;
+
+impl utoipa::PartialSchema for SamplesView {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        use utoipa::openapi::{ObjectBuilder, Ref, Type, schema};
+        let time = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .format(Some(schema::SchemaFormat::KnownFormat(schema::KnownFormat::DateTime)));
+        ObjectBuilder::new()
+            .property("at", schema::ArrayBuilder::new().items(time))
+            .property("step_s", ObjectBuilder::new().schema_type(Type::Integer))
+            .additional_properties(Some(Ref::from_schema_name("SeriesView")))
+            .into()
+    }
+}
+
+impl ToSchema for SamplesView {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "SamplesView".into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, utoipa::openapi::RefOr<utoipa::openapi::Schema>)>) {
+        schemas.push(("SeriesView".to_owned(), <SeriesView as utoipa::PartialSchema>::schema()));
+    }
+}
+
 /// What is wrong, for those who may not know more.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct HealthView {
     /// `ok` or `failing`.
     pub status: &'static str,

@@ -14,11 +14,32 @@ fn device_id(text: &str) -> Result<DeviceId, ApiError> {
     DeviceId::parse(text).map_err(|_| ApiError::not_found("device"))
 }
 
+/// All devices
+///
+/// With their newest numbers, by name. The same as the first frame of `/live`.
+#[utoipa::path(
+    get,
+    path = "/devices",
+    operation_id = "list_devices",
+    tag = "devices",
+    responses((status = 200, description = "The devices.", body = Vec<DeviceView>))
+)]
 pub(super) async fn list(State(app): State<App>, _: Viewer) -> Json<Vec<DeviceView>> {
     let now = app.store.clock().now();
     Json(app.store.devices().into_iter().map(|device| DeviceView::of(device, now)).collect())
 }
 
+/// One device
+///
+/// With its host and its last whole report.
+#[utoipa::path(
+    get,
+    path = "/devices/{id}",
+    operation_id = "show_device",
+    tag = "devices",
+    params(("id" = String, Path, description = "The device's id.")),
+    responses((status = 200, description = "The device.", body = DeviceDetailView))
+)]
 pub(super) async fn show(
     State(app): State<App>,
     _: Viewer,
@@ -72,6 +93,18 @@ fn added(app: &App, headers: &HeaderMap, id: DeviceId, key: &ApiKey) -> Result<A
     Ok(app.invitation.view(id, &name, key, host_of(headers).as_deref()))
 }
 
+/// Add a device
+///
+/// Answers with its key, which is shown here and never again, and the line to run on it.
+#[utoipa::path(
+    post,
+    path = "/devices",
+    operation_id = "add_device",
+    tag = "devices",
+    security(("token" = ["admin"]), ("login" = ["admin"])),
+    request_body = NewDevice,
+    responses((status = 201, description = "The device with its key.", body = AddedDeviceView))
+)]
 pub(super) async fn add(
     State(app): State<App>,
     _: Admin,
@@ -83,6 +116,19 @@ pub(super) async fn add(
     Ok((StatusCode::CREATED, Json(added(&app, &headers, id, &key)?)))
 }
 
+/// Rename a device or change its tags
+///
+/// What is left out stays as it is.
+#[utoipa::path(
+    patch,
+    path = "/devices/{id}",
+    operation_id = "change_device",
+    tag = "devices",
+    security(("token" = ["admin"]), ("login" = ["admin"])),
+    params(("id" = String, Path, description = "The device's id.")),
+    request_body = DevicePatch,
+    responses((status = 200, description = "The device as it is now.", body = DeviceView))
+)]
 pub(super) async fn change(
     State(app): State<App>,
     _: Admin,
@@ -95,6 +141,18 @@ pub(super) async fn change(
     Ok(Json(DeviceView::of(device, app.store.clock().now())))
 }
 
+/// Remove a device
+///
+/// With its key and everything that it told.
+#[utoipa::path(
+    delete,
+    path = "/devices/{id}",
+    operation_id = "remove_device",
+    tag = "devices",
+    security(("token" = ["admin"]), ("login" = ["admin"])),
+    params(("id" = String, Path, description = "The device's id.")),
+    responses((status = 204, description = "It is gone."))
+)]
 pub(super) async fn remove(
     State(app): State<App>,
     _: Admin,
@@ -106,6 +164,18 @@ pub(super) async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Give a device a new key
+///
+/// The old key ends at once, with the connection that uses it.
+#[utoipa::path(
+    post,
+    path = "/devices/{id}/rotate-key",
+    operation_id = "rotate_device_key",
+    tag = "devices",
+    security(("token" = ["admin"]), ("login" = ["admin"])),
+    params(("id" = String, Path, description = "The device's id.")),
+    responses((status = 200, description = "The device with its new key.", body = AddedDeviceView))
+)]
 pub(super) async fn rotate_key(
     State(app): State<App>,
     _: Admin,

@@ -3,6 +3,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use protocol::DeviceId;
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use crate::App;
 use crate::auth::Viewer;
@@ -12,10 +13,13 @@ use crate::views::{ErrorRecordView, EventView};
 /// Records of one answer at most.
 const MAX_RECORDS: u32 = 1_000;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Params {
+    /// Only of this device.
     device: Option<String>,
+    /// Records at most, up to 1,000; without it 100.
     limit: Option<u32>,
 }
 
@@ -30,7 +34,17 @@ fn limit(asked: Option<u32>) -> Result<u32, ApiError> {
     }
 }
 
-/// The newest errors and crashes, newest first.
+/// The newest errors and crashes
+///
+/// Newest first; redacted on the device.
+#[utoipa::path(
+    get,
+    path = "/errors",
+    operation_id = "list_errors",
+    tag = "errors",
+    params(Params),
+    responses((status = 200, description = "The records.", body = Vec<ErrorRecordView>))
+)]
 pub(super) async fn list(
     State(app): State<App>,
     _: Viewer,
@@ -42,13 +56,25 @@ pub(super) async fn list(
     Ok(Json(errors.into_iter().map(Into::into).collect()))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct EventParams {
+    /// Events at most, up to 1,000; without it 100.
     limit: Option<u32>,
 }
 
-/// What happened on a device, newest first.
+/// What happened on a device
+///
+/// Gateways that started, stopped, crashed, hung; reboots; upgrades. Newest first.
+#[utoipa::path(
+    get,
+    path = "/devices/{id}/events",
+    operation_id = "list_events",
+    tag = "errors",
+    params(("id" = String, Path, description = "The device's id."), EventParams),
+    responses((status = 200, description = "The events.", body = Vec<EventView>))
+)]
 pub(super) async fn events(
     State(app): State<App>,
     _: Viewer,

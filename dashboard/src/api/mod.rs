@@ -1,5 +1,10 @@
 //! All routes. A resource is one file: parameters, handlers, views.
 
+#![expect(
+    unused_qualifications,
+    reason = "what `utoipa::path` makes of `params` names types by their whole path"
+)]
+
 mod devices;
 mod errors;
 mod health;
@@ -8,31 +13,41 @@ mod session;
 mod usage;
 
 use axum::Router;
-use axum::routing::{any, get, post};
+use axum::routing::{any, get};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::error::ApiError;
-use crate::{App, live, page};
+use crate::{App, docs, live, openapi, page};
 
 /// The largest body that is read, in bytes.
 const MAX_BODY: usize = 64 * 1024;
 
+/// The resources below `/api/v1`. Path and method stand beside each handler, with what it takes and answers.
+pub(crate) fn resources() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(openapi::base())
+        .routes(routes!(session::show))
+        .routes(routes!(session::set_up))
+        .routes(routes!(session::log_in))
+        .routes(routes!(session::log_out))
+        .routes(routes!(devices::list, devices::add))
+        .routes(routes!(devices::show, devices::change, devices::remove))
+        .routes(routes!(devices::rotate_key))
+        .routes(routes!(samples::show))
+        .routes(routes!(errors::events))
+        .routes(routes!(usage::show))
+        .routes(routes!(errors::list))
+        .routes(routes!(openapi::show))
+}
+
 pub(crate) fn routes(app: App) -> Router {
-    let v1 = Router::new()
-        .route("/session", get(session::show))
-        .route("/setup", post(session::set_up))
-        .route("/login", post(session::log_in))
-        .route("/logout", post(session::log_out))
-        .route("/devices", get(devices::list).post(devices::add))
-        .route("/devices/{id}", get(devices::show).patch(devices::change).delete(devices::remove))
-        .route("/devices/{id}/rotate-key", post(devices::rotate_key))
-        .route("/devices/{id}/samples", get(samples::show))
-        .route("/devices/{id}/events", get(errors::events))
-        .route("/usage", get(usage::show))
-        .route("/errors", get(errors::list))
+    let v1 = Router::from(resources())
         .fallback(async || ApiError::no_such_path())
         .method_not_allowed_fallback(async || ApiError::wrong_method());
     Router::new()
         .nest("/api/v1", v1)
+        .route("/api/docs", get(docs::page))
+        .route("/api/docs.css", get(docs::style))
         .route("/api", any(async || ApiError::no_such_path()))
         .route("/api/{*rest}", any(async || ApiError::no_such_path()))
         .route("/live", get(live::open))

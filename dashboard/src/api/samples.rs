@@ -5,11 +5,12 @@ use protocol::{DeviceId, Timestamp};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use store::{Metric, Range};
+use utoipa::IntoParams;
 
 use crate::App;
 use crate::auth::Viewer;
 use crate::error::ApiError;
-use crate::views::{SeriesView, rfc3339};
+use crate::views::{SamplesView, SeriesView, rfc3339};
 
 /// Points of one answer at most.
 const MAX_POINTS: usize = 2_000;
@@ -18,12 +19,19 @@ const MAX_SPAN_MS: i64 = 10 * 366 * 86_400_000;
 /// Devices report every 30 s unless told otherwise: finer steps would be mostly gaps.
 const SHORTEST_STEP_MS: i64 = 30_000;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Params {
+    /// From this time on; without it one hour before `to`.
+    #[param(format = DateTime)]
     from: Option<String>,
+    /// Until this time; without it now.
+    #[param(format = DateTime)]
     to: Option<String>,
+    /// Points at most, up to 2,000; without it 600.
     points: Option<usize>,
+    /// Which, with commas between: `cpu_pct,memory_used_bytes`. Without it all.
     metrics: Option<String>,
 }
 
@@ -47,6 +55,18 @@ fn metrics(text: Option<&str>) -> Result<Vec<Metric>, ApiError> {
         .collect()
 }
 
+/// What was measured of a device
+///
+/// A column for each metric beside `at`, with the least, mean and greatest value of each step; null where nothing was
+/// measured.
+#[utoipa::path(
+    get,
+    path = "/devices/{id}/samples",
+    operation_id = "show_samples",
+    tag = "samples",
+    params(("id" = String, Path, description = "The device's id."), Params),
+    responses((status = 200, description = "The columns.", body = SamplesView))
+)]
 pub(super) async fn show(
     State(app): State<App>,
     _: Viewer,

@@ -23,6 +23,17 @@ async fn view(app: &App, viewer: Option<Viewer>) -> Result<SessionView, ApiError
     })
 }
 
+/// Who is signed in
+///
+/// And what a page needs to begin. Answers everybody.
+#[utoipa::path(
+    get,
+    path = "/session",
+    operation_id = "show_session",
+    tag = "session",
+    security(()),
+    responses((status = 200, description = "The session.", body = SessionView))
+)]
 pub(super) async fn show(State(app): State<App>, headers: HeaderMap) -> Result<Json<SessionView>, ApiError> {
     let viewer = authenticate(&headers, &app).await.ok().flatten();
     Ok(Json(view(&app, viewer).await?))
@@ -41,6 +52,18 @@ async fn signed_in(
     Ok((jar.add(cookie), Json(view(app, Some(viewer)).await?)))
 }
 
+/// Set the first admin up
+///
+/// Once, with the token of the link that the server printed at its start. Sets the cookie of a login.
+#[utoipa::path(
+    post,
+    path = "/setup",
+    operation_id = "set_up",
+    tag = "session",
+    security(()),
+    request_body = SetupForm,
+    responses((status = 200, description = "Signed in.", body = SessionView))
+)]
 pub(super) async fn set_up(
     State(app): State<App>,
     peer: Peer,
@@ -79,6 +102,18 @@ pub(super) async fn set_up(
 /// How many names an address may use up its attempts under.
 const MANY_NAMES: u32 = 10;
 
+/// Log in
+///
+/// Sets the cookie of a login.
+#[utoipa::path(
+    post,
+    path = "/login",
+    operation_id = "log_in",
+    tag = "session",
+    security(()),
+    request_body = LoginForm,
+    responses((status = 200, description = "Signed in.", body = SessionView))
+)]
 pub(super) async fn log_in(
     State(app): State<App>,
     peer: Peer,
@@ -105,6 +140,16 @@ pub(super) async fn log_in(
     signed_in(&app, peer, jar, &name).await
 }
 
+/// Log out
+///
+/// Ends the login, and the live sockets that were opened with it.
+#[utoipa::path(
+    post,
+    path = "/logout",
+    operation_id = "log_out",
+    tag = "session",
+    responses((status = 204, description = "Signed out."))
+)]
 pub(super) async fn log_out(
     State(app): State<App>,
     peer: Peer,

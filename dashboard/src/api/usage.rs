@@ -4,6 +4,7 @@ use axum::extract::{Query, State};
 use protocol::DeviceId;
 use serde::Deserialize;
 use store::UsageBy;
+use utoipa::IntoParams;
 
 use super::samples::moment;
 use crate::App;
@@ -14,16 +15,33 @@ use crate::views::{UsageGroupView, UsageView};
 /// Without `from`, this long before `to`: thirty days.
 const DEFAULT_SPAN_MS: i64 = 30 * 86_400_000;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Params {
+    /// From this time on (rounded down to a quarter of an hour); without it thirty days before `to`.
+    #[param(format = DateTime)]
     from: Option<String>,
+    /// Until this time; without it now.
+    #[param(format = DateTime)]
     to: Option<String>,
+    /// In groups by `day` (of UTC), `model`, `device`, `agent` or `trigger`; without it by day.
     by: Option<String>,
+    /// Only of this device.
     device: Option<String>,
 }
 
-/// What was used, by day (of UTC), model, device, OpenClaw agent or trigger.
+/// What was used
+///
+/// By day (of UTC), model, device, OpenClaw agent or trigger.
+#[utoipa::path(
+    get,
+    path = "/usage",
+    operation_id = "show_usage",
+    tag = "usage",
+    params(Params),
+    responses((status = 200, description = "The groups, by name.", body = Vec<UsageGroupView>))
+)]
 pub(super) async fn show(
     State(app): State<App>,
     _: Viewer,

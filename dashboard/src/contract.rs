@@ -1,0 +1,324 @@
+//! Holds the API to its own description: what stands in it is well formed, asked for the right role, and really answered.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{Method, Request, StatusCode, header};
+use axum::{Router, body};
+use protocol::{Clock, DeviceId, KeyHash, Payload, Timestamp, TopicRoot};
+use serde_json::{Value, json};
+use store::{DeviceKind, Fact, Record, RetainedRow, Role, Store};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+use tower_service::Service as _;
+
+use crate::auth::Peer;
+use crate::openapi::DOCUMENT;
+use crate::{Config, Dashboard, Health, Invitation, Neighbours, api};
+
+/// A little after the golden messages.
+const NOW: Timestamp = Timestamp(1_795_160_000_000);
+const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+
+/// A store with one device of which everything is known, behind the whole router.
+struct World {
+    _dir: TempDir,
+    router: Router,
+    device: DeviceId,
+    setup: String,
+    viewer: String,
+    admin: String,
+}
+
+fn golden<P: Payload>(name: &str) -> P {
+    let path = format!("{}/../protocol/tests/golden/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    P::decode(&std::fs::read(path).unwrap()).unwrap()
+}
+
+impl World {
+    async fn new() -> Self {
+        let dir = TempDir::new().unwrap();
+        let settings = store::Config {
+            data_dir: dir.path().join("data"),
+            create: true,
+            topic_root: TopicRoot::default(),
+            readers: 2,
+        };
+        let store = Store::open(settings, Clock::manual(NOW)).await.unwrap();
+        let tags = ["lab".to_owned()];
+        let device = store.add_device("one", &tags, DeviceKind::Agent).await.unwrap().unwrap().0;
+        let full: protocol::Report = golden("report-openclaw");
+        let retained = RetainedRow {
+            topic: format!("openclaw/{device}/report"),
+            payload: full.encode().into(),
+            qos: protocol::Qos::AtLeastOnce,
+            properties: bytes::Bytes::new(),
+            at: NOW,
+        };
+        let facts = [
+            Fact::Presence(device, Box::new(golden("presence-birth"))),
+            Fact::Report(device, Box::new(full)),
+            Fact::Report(device, Box::new(golden("report-full"))),
+            Fact::Usage(device, Box::new(golden("usage-full"))),
+            Fact::Log(device, Box::new(golden("log-full"))),
+            Fact::Events(device, Box::new(golden("event-full"))),
+            Fact::Nothing,
+        ];
+        let record = |fact| {
+            let retain = matches!(fact, Fact::Nothing).then(|| retained.clone());
+            Record { received_at: NOW, fact, retain }
+        };
+        store.record(&facts.map(record)).await.unwrap();
+        let mut tokens = Vec::new();
+        for role in [Role::Viewer, Role::Admin] {
+            let token = protocol::new_secret();
+            store.add_token(&KeyHash::of(token.as_bytes()), role, "test").await.unwrap();
+            tokens.push(token);
+        }
+        let setup = protocol::new_secret();
+        let dashboard = Dashboard::bind(
+            Config { listen: ([127, 0, 0, 1], 0).into(), ..Config::default() },
+            store,
+            None,
+            Invitation {
+                port: 1,
+                pin: None,
+                public_host: None,
+                fallback_host: "watch.example.net".to_owned(),
+            },
+            Some(KeyHash::of(setup.as_bytes())),
+            Neighbours {
+                health: Arc::new(|| Health { engine_alive: true, recorder_failing_since: None }),
+                counters: Arc::new(Vec::new),
+            },
+            CancellationToken::new(),
+        );
+        let router = api::routes(dashboard.await.unwrap().app);
+        let (admin, viewer) = (tokens.pop().unwrap(), tokens.pop().unwrap());
+        Self { _dir: dir, router, device, setup, viewer, admin }
+    }
+
+    async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        token: Option<&str>,
+        body: Option<&Value>,
+    ) -> (StatusCode, Value) {
+        let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(token) = token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        if body.is_some() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
+        let mut request = request.body(body).unwrap();
+        request.extensions_mut().insert(Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), tls: false });
+        let answer = self.router.clone().call(request).await.unwrap();
+        let status = answer.status();
+        let bytes = body::to_bytes(answer.into_body(), 1 << 22).await.unwrap();
+        (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+    }
+
+    /// What an operation is asked with: its path, and a body if it takes one.
+    fn request(&self, operation: &Operation) -> (String, Option<Value>) {
+        let path = operation.path.replace("{id}", &self.device.to_string());
+        assert!(!path.contains('{'), "{path}: say here what stands for its parameter");
+        let person = json!({ "name": "somebody", "password": "correct horse battery" });
+        let body = match operation.id() {
+            "set_up" => {
+                Some(json!({ "token": self.setup, "name": person["name"], "password": person["password"] }))
+            }
+            "log_in" => Some(person),
+            "add_device" => Some(json!({ "name": "two", "tags": ["lab"] })),
+            "change_device" => Some(json!({ "name": "three" })),
+            id => {
+                let takes = operation.value.get("requestBody").is_some();
+                assert!(!takes, "{id}: say here with what body it can be asked");
+                None
+            }
+        };
+        (path, body)
+    }
+}
+
+struct Operation {
+    method: &'static str,
+    path: String,
+    value: &'static Value,
+}
+
+impl Operation {
+    fn id(&self) -> &'static str {
+        self.value["operationId"].as_str().unwrap()
+    }
+
+    /// Who may: nobody in particular, a viewer or an admin.
+    fn role(&self) -> Option<&'static str> {
+        let security = self.value.get("security").unwrap_or(&DOCUMENT["security"]);
+        security[0].as_object().unwrap().get("token").and_then(|roles| roles[0].as_str())
+    }
+
+    /// The schema of an answer, `None` for one without a body.
+    fn schema(&self, status: StatusCode) -> Option<Value> {
+        let answer =
+            self.value["responses"].get(status.as_str()).unwrap_or(&self.value["responses"]["default"]);
+        let answer = answer
+            .get("$ref")
+            .map_or(answer, |path| DOCUMENT.pointer(path.as_str().unwrap().trim_start_matches('#')).unwrap());
+        answer.pointer("/content/application~1json/schema").cloned()
+    }
+}
+
+/// All of them: first the one that makes a person, last those that take something away.
+fn operations() -> Vec<Operation> {
+    let base = DOCUMENT["servers"][0]["url"].as_str().unwrap();
+    let mut all = Vec::new();
+    for method in METHODS {
+        for (path, item) in DOCUMENT["paths"].as_object().unwrap() {
+            if let Some(value) = item.get(method) {
+                all.push(Operation { method, path: format!("{base}{path}"), value });
+            }
+        }
+    }
+    all.sort_by_key(|operation| operation.id() != "set_up");
+    all
+}
+
+fn each(value: &Value, visit: &mut impl FnMut(&Value)) {
+    visit(value);
+    match value {
+        Value::Object(object) => object.values().for_each(|value| each(value, visit)),
+        Value::Array(list) => list.iter().for_each(|value| each(value, visit)),
+        _ => {}
+    }
+}
+
+/// Checks a value against a schema of the document. Fields that it does not tell of are wrong too.
+fn check(what: &str, schema: &Value, value: &Value) {
+    let mut components = DOCUMENT["components"].clone();
+    for (name, schema) in components["schemas"].as_object_mut().unwrap() {
+        if name.ends_with("View") && schema.get("additionalProperties").is_none() {
+            schema["additionalProperties"] = json!(false);
+        }
+    }
+    let mut schema = schema.clone();
+    schema["components"] = components;
+    let validator = jsonschema::options()
+        .with_draft(jsonschema::Draft::Draft202012)
+        .should_validate_formats(true)
+        .build(&schema)
+        .unwrap();
+    let errors: Vec<String> =
+        validator.iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect();
+    assert!(errors.is_empty(), "{what}: {errors:#?}\n{value:#}");
+}
+
+#[test]
+fn the_document_is_well_formed() {
+    assert!(DOCUMENT["openapi"].as_str().unwrap().starts_with("3.1"));
+    for field in ["title", "version", "description"] {
+        assert!(DOCUMENT["info"][field].as_str().is_some_and(|text| !text.is_empty()), "{field}");
+    }
+    each(&DOCUMENT, &mut |value| {
+        if let Some(path) = value.get("$ref").and_then(Value::as_str) {
+            assert!(DOCUMENT.pointer(path.trim_start_matches('#')).is_some(), "{path} leads nowhere");
+        }
+    });
+    let schemes = DOCUMENT["components"]["securitySchemes"].as_object().unwrap();
+    let tags: BTreeSet<&str> =
+        DOCUMENT["tags"].as_array().unwrap().iter().filter_map(|tag| tag["name"].as_str()).collect();
+    let mut ids = BTreeSet::new();
+    for operation in operations() {
+        let (id, value) = (operation.id(), operation.value);
+        assert!(ids.insert(id), "{id} is there twice");
+        for field in ["summary", "description"] {
+            assert!(value[field].as_str().is_some_and(|text| !text.is_empty()), "{id} has no {field}");
+        }
+        assert!(
+            value["tags"].as_array().unwrap().iter().all(|tag| tags.contains(tag.as_str().unwrap())),
+            "{id}"
+        );
+        let parameters = value.get("parameters").and_then(Value::as_array).cloned().unwrap_or_default();
+        let mut declared = BTreeSet::new();
+        for parameter in &parameters {
+            let (name, place) = (parameter["name"].as_str().unwrap(), parameter["in"].as_str().unwrap());
+            assert!(declared.insert((place, name)), "{id}: {name} is there twice");
+            assert!(parameter["schema"].is_object() && parameter["description"].is_string(), "{id}: {name}");
+            assert!(place != "path" || parameter["required"] == true, "{id}: {name}");
+        }
+        let in_path: BTreeSet<_> = operation
+            .path
+            .split('{')
+            .skip(1)
+            .filter_map(|rest| Some(("path", rest.split_once('}')?.0)))
+            .collect();
+        assert_eq!(in_path, declared.into_iter().filter(|(place, _)| *place == "path").collect(), "{id}");
+        let answers = value["responses"].as_object().unwrap();
+        assert!(
+            answers.keys().any(|status| status.starts_with('2')) && answers.contains_key("default"),
+            "{id}"
+        );
+        for way in value.get("security").and_then(Value::as_array).into_iter().flatten() {
+            assert!(way.as_object().unwrap().keys().all(|name| schemes.contains_key(name)), "{id}");
+        }
+    }
+    assert!(ids.len() > 10, "the operations are where they were");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_operation_answers_what_it_says_to_whom_it_says() {
+    let world = World::new().await;
+    let mut answered = BTreeMap::new();
+    for operation in operations() {
+        let (id, role) = (operation.id(), operation.role());
+        let (path, body) = world.request(&operation);
+        let ask = async |token| world.ask(operation.method, &path, token, body.as_ref()).await;
+        if role.is_some() {
+            let (status, answer) = ask(None).await;
+            assert_eq!(status, StatusCode::UNAUTHORIZED, "{id}");
+            check(id, &operation.schema(status).unwrap(), &answer);
+        }
+        if role == Some("admin") {
+            let (status, answer) = ask(Some(&world.viewer)).await;
+            assert_eq!(status, StatusCode::FORBIDDEN, "{id}");
+            check(id, &operation.schema(status).unwrap(), &answer);
+        }
+        let token = match role {
+            None => None,
+            Some("viewer") => Some(world.viewer.as_str()),
+            Some(_) => Some(world.admin.as_str()),
+        };
+        let (status, answer) = ask(token).await;
+        assert!(operation.value["responses"].get(status.as_str()).is_some(), "{id}: {status} {answer}");
+        match operation.schema(status) {
+            Some(schema) => check(id, &schema, &answer),
+            None => assert_eq!(answer, Value::Null, "{id}"),
+        }
+        answered.insert(id, answer);
+    }
+    // Empty answers prove nothing.
+    for list in ["list_devices", "list_errors", "list_events", "show_usage"] {
+        assert!(!answered[list].as_array().unwrap().is_empty(), "{list}");
+    }
+    let device = &answered["show_device"];
+    assert!(device["host"].is_object() && device["report"]["cpu"].is_object(), "{device}");
+    assert!(device["device"]["usage"].is_object() && device["device"]["openclaw"].is_object(), "{device}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_description_is_public_and_readable() {
+    let world = World::new().await;
+    let (status, document) = world.ask("get", "/api/v1/openapi.json", None, None).await;
+    assert_eq!((status, &document), (StatusCode::OK, &*DOCUMENT));
+    for path in ["/api/docs", "/api/docs.css"] {
+        assert_eq!(world.ask("get", path, None, None).await.0, StatusCode::OK, "{path}");
+    }
+    let (status, answer) = world.ask("put", "/api/v1/devices", None, None).await;
+    assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
+    check("a wrong method", &json!({ "$ref": "#/components/schemas/ErrorView" }), &answer);
+}
