@@ -90,7 +90,12 @@ impl World {
             },
             Some(KeyHash::of(setup.as_bytes())),
             Neighbours {
-                health: Arc::new(|| Health { engine_alive: true, recorder_failing_since: None }),
+                health: Arc::new(|| Health {
+                    engine_alive: true,
+                    recorder_failing_since: None,
+                    trouble: None,
+                    disk_free_bytes: None,
+                }),
                 counters: Arc::new(Vec::new),
             },
             CancellationToken::new(),
