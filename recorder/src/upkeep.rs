@@ -23,6 +23,8 @@ const EXPIRE_EVERY: Duration = Duration::from_mins(10);
 /// A server that has just started has better things to do.
 const FIRST_EXPIRE: Duration = Duration::from_mins(1);
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// After a crash the server was down since the last such note.
+const NOTE_EVERY: Duration = Duration::from_secs(30);
 
 /// How many rows a step takes, found out by how long the one before took.
 struct Pace {
@@ -42,21 +44,20 @@ impl Pace {
         let rows = (self.rows as f64 * wanted.clamp(0.5, 2.0)) as usize;
         self.rows = rows.clamp(*ROWS.start(), *ROWS.end());
     }
+}
 
-    /// One step, then the pause. `None` when it failed; the next round tries again.
-    async fn step<T>(&mut self, deed: impl Future<Output = Result<T, store::Error>>) -> Option<T> {
-        let start = Instant::now();
-        match deed.await {
-            Ok(done) => {
-                let took = start.elapsed();
-                self.learn(took);
-                sleep(took.max(Duration::from_millis(1))).await;
-                Some(done)
-            }
-            Err(error) => {
-                warn!(error = &error as &dyn Error, "keeping the history in order failed, it is tried again");
-                None
-            }
+/// One step, then as long a pause; how long it took. `None` when it failed: the next round tries again.
+async fn step<T>(deed: impl Future<Output = Result<T, store::Error>>) -> Option<(T, Duration)> {
+    let start = Instant::now();
+    match deed.await {
+        Ok(done) => {
+            let took = start.elapsed();
+            sleep(took.max(Duration::from_millis(1))).await;
+            Some((done, took))
+        }
+        Err(error) => {
+            warn!(error = &error as &dyn Error, "keeping the history in order failed, it is tried again");
+            None
         }
     }
 }
@@ -66,9 +67,14 @@ pub async fn keep_in_order(store: Store, keep: Keep, shutdown: CancellationToken
     let work = async {
         let mut pace = Pace { rows: FIRST_ROWS };
         let start = Instant::now();
-        let (mut settled_at, mut expired_at) = (start, None::<Instant>);
+        let (mut settled_at, mut noted_at, mut expired_at) = (start, start, None::<Instant>);
         loop {
             sleep(LOOK_EVERY).await;
+            if noted_at.elapsed() >= NOTE_EVERY {
+                noted_at = Instant::now();
+                step(store.note_alive()).await;
+            }
+            step(store.label_outages()).await;
             if store.unsettled() >= SETTLE_ROWS || settled_at.elapsed() >= SETTLE_EVERY {
                 settled_at = Instant::now();
                 settle(&store, &mut pace).await;
@@ -88,22 +94,28 @@ pub async fn keep_in_order(store: Store, keep: Keep, shutdown: CancellationToken
 
 async fn settle(store: &Store, pace: &mut Pace) {
     let (start, rows) = (Instant::now(), store.unsettled());
-    while pace.step(store.settle(pace.rows)).await == Some(Settled::Partly) {}
+    while let Some((done, took)) = step(store.settle(pace.rows)).await {
+        pace.learn(took);
+        if done == Settled::Wholly {
+            break;
+        }
+    }
     debug!(rows, duration_ms = start.elapsed().as_millis(), "samples settled");
 }
 
 async fn expire(store: &Store, keep: &Keep, pace: &mut Pace) {
     // Each round of a database that is too large takes a part of a day away.
     for _ in 0..100 {
-        let Some(sizes) = pace.step(store.sizes()).await else { return };
+        let Some((sizes, _)) = step(store.sizes()).await else { return };
         let (before, plan) = (store.horizon(), keep.plan(store.horizon(), sizes, store.clock().now()));
         let too_large = keep.max_bytes > 0 && sizes.used > keep.max_bytes;
-        if pace.step(store.set_horizon(plan)).await.is_none() {
+        if step(store.set_horizon(plan)).await.is_none() {
             return;
         }
         let mut at = Some(Expiring::default());
         while let Some(here) = at {
-            let Some(next) = pace.step(store.expire(here, pace.rows)).await else { return };
+            let Some((next, took)) = step(store.expire(here, pace.rows)).await else { return };
+            pace.learn(took);
             at = next;
         }
         if !too_large || plan == before {

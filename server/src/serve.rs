@@ -40,6 +40,14 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         );
     }
     let certificate = Certificate::open(&config.tls, &config.data_dir)?;
+    if let Some(last) = store.begin_run(env!("CARGO_PKG_VERSION")).await?
+        && !last.clean
+    {
+        warn!(
+            down_s = clock.now().millis_since(last.ended_at) / 1000,
+            "the last run ended without being asked to"
+        );
+    }
 
     let stop = Shutdown::default();
     let (inbox_tx, inbox_rx) = mpsc::channel(recorder::INBOX);
@@ -115,6 +123,9 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         warn!(after_s = lifecycle::SOFT.as_secs(), "did not finish in time, ending now");
         stop.hard.cancel();
         drop(timeout(Duration::from_secs(2), recording.wait()).await);
+    }
+    if let Err(error) = store.end_run().await {
+        warn!(error = &error as &dyn std::error::Error, "the next start will call this stop a crash");
     }
     store.close().await;
     info!("stopped");

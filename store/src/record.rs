@@ -13,7 +13,9 @@ use sqlx::{QueryBuilder, Sqlite, Transaction};
 use crate::fleet::{Fleet, sane_time, skew_of};
 use crate::hot::{self, Spool};
 use crate::usage::Delta;
-use crate::{Change, Device, Error, Latest, PresenceNow, RetainedRow, Store, errors, events, lock, usage};
+use crate::{
+    Change, Device, Error, Latest, PresenceNow, RetainedRow, Store, errors, events, lock, outages, usage,
+};
 
 /// Something to record.
 #[derive(Debug, Clone)]
@@ -68,6 +70,7 @@ struct Batch<'r> {
     spools: HashMap<(i64, SpoolId), Spool>,
     hot: hot::Rows<'r>,
     presence: Vec<PresenceRow<'r>>,
+    turns: Vec<outages::Turn>,
     usage: Vec<(i64, Timestamp, &'r Usage)>,
     errors: Vec<errors::Row<'r>>,
     events: Vec<events::Row<'r>>,
@@ -200,6 +203,7 @@ impl<'r> Batch<'r> {
             device.presence = before;
             return Verdict::Known;
         }
+        let turned = (online != online_before).then(|| before.as_ref().and_then(|p| p.boot_id.clone()));
         let known = before.unwrap_or(PresenceNow {
             online: false,
             since: received_at,
@@ -223,6 +227,15 @@ impl<'r> Batch<'r> {
             device.last_seen_at = device.last_seen_at.max(Some(received_at));
         }
         let no = device.no;
+        let boot = device.presence.as_ref().and_then(|p| p.boot_id.clone());
+        let reason = device.presence.as_ref().and_then(|p| p.reason);
+        if let Some(boot_before) = turned {
+            self.turns.push(if online {
+                outages::Turn::Back { device_no: no, at: received_at, boot }
+            } else {
+                outages::Turn::Gone { device_no: no, at: received_at, reason, boot: boot_before }
+            });
+        }
         self.presence.push(PresenceRow { no, received_at: received_at.0, presence });
         self.state.insert(id);
         Verdict::New
@@ -325,6 +338,7 @@ impl<'r> Batch<'r> {
             },
         )
         .await?;
+        outages::write(tx, &self.turns).await?;
         let state: Vec<(&Device, &PresenceNow)> = self
             .state
             .iter()

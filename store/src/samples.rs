@@ -385,6 +385,18 @@ impl Store {
             (no, fleet.hot.numbers(no), fleet.horizon)
         };
         let rung = horizon.reaching(range.from, Rung::fit(range.step_ms));
+        self.read_samples(rung, no, fresh, range, metrics).await.map(Some)
+    }
+
+    /// What was measured of a device, from one rung; `fresh` are the numbers of its rows that are not settled.
+    pub(crate) async fn read_samples(
+        &self,
+        rung: Rung,
+        no: i64,
+        fresh: String,
+        range: Range,
+        metrics: &[Metric],
+    ) -> Result<Samples, Error> {
         // Built from the fixed names above only.
         let rows = sqlx::query(sqlx::AssertSqlSafe(question(rung, metrics)))
             .bind(range.from.0)
@@ -435,6 +447,6 @@ impl Store {
                 }
             }
         }
-        Ok(Some(samples))
+        Ok(samples)
     }
 }
