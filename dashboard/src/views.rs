@@ -617,6 +617,20 @@ pub(crate) struct SeriesView {
 #[derive(Debug)]
 pub(crate) struct SamplesView;
 
+/// A span in which nothing could be heard of a device.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub(crate) struct GapView {
+    #[schema(format = DateTime)]
+    pub(crate) from: String,
+    /// Absent while it lasts.
+    #[schema(format = DateTime)]
+    pub(crate) to: Option<String>,
+    /// What it was (as in `/outages`); while that is not known, why the device went; `server_down` for the server's own
+    /// absence.
+    pub(crate) reason: &'static str,
+}
+
 impl utoipa::PartialSchema for SamplesView {
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
         use utoipa::openapi::{ObjectBuilder, Ref, Type, schema};
@@ -626,6 +640,23 @@ impl utoipa::PartialSchema for SamplesView {
         ObjectBuilder::new()
             .property("at", schema::ArrayBuilder::new().items(time))
             .property("step_s", ObjectBuilder::new().schema_type(Type::Integer))
+            .property(
+                "rung",
+                ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["raw", "5m", "1h"])),
+            )
+            .property("n", schema::ArrayBuilder::new().items(ObjectBuilder::new().schema_type(Type::Integer)))
+            .property(
+                "late",
+                schema::ArrayBuilder::new().items(ObjectBuilder::new().schema_type(Type::Boolean)),
+            )
+            .property(
+                "openclaw",
+                schema::ArrayBuilder::new().items(
+                    ObjectBuilder::new()
+                        .schema_type(schema::SchemaType::from_iter([Type::String, Type::Null])),
+                ),
+            )
+            .property("gaps", schema::ArrayBuilder::new().items(Ref::from_schema_name("GapView")))
             .additional_properties(Some(Ref::from_schema_name("SeriesView")))
             .into()
     }
@@ -638,6 +669,7 @@ impl ToSchema for SamplesView {
 
     fn schemas(schemas: &mut Vec<(String, utoipa::openapi::RefOr<utoipa::openapi::Schema>)>) {
         schemas.push(("SeriesView".to_owned(), <SeriesView as utoipa::PartialSchema>::schema()));
+        schemas.push(("GapView".to_owned(), <GapView as utoipa::PartialSchema>::schema()));
     }
 }
 
@@ -707,10 +739,11 @@ mod tests {
             AddedDeviceView,
             CommandsView,
             SeriesView,
+            GapView,
             crate::live::Frame,
         );
         out.push_str(
-            "\n/** Columns by metric name beside `at` and `step_s`. */\nexport type SamplesView = { at: Array<string>, step_s: number } & Record<string, SeriesView | Array<string> | number>;\n",
+            "\n/** Columns by metric name beside what is said of all of them. */\nexport type SamplesView = { at: Array<string>, step_s: number, rung: \"raw\" | \"5m\" | \"1h\", n: Array<number>, late: Array<boolean>, openclaw: Array<string | null>, gaps: Array<GapView> } & Record<string, SeriesView | Array<string> | number | string | Array<number> | Array<boolean> | Array<string | null> | Array<GapView>>;\n",
         );
         out.push_str("\nexport type ErrorView = { error: { code: string, message: string, fields?: Record<string, string> } };\n");
         out

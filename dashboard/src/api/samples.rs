@@ -1,16 +1,16 @@
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use protocol::{DeviceId, Timestamp};
+use protocol::{DeviceId, GatewayState, OfflineReason, Timestamp};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use store::{Metric, Range};
+use store::{Metric, OutageFilter, Range};
 use utoipa::IntoParams;
 
 use crate::App;
 use crate::auth::Viewer;
 use crate::error::ApiError;
-use crate::views::{SamplesView, SeriesView, rfc3339};
+use crate::views::{GapView, SamplesView, SeriesView, rfc3339};
 
 /// Points of one answer at most.
 const MAX_POINTS: usize = 2_000;
@@ -58,7 +58,8 @@ fn metrics(text: Option<&str>) -> Result<Vec<Metric>, ApiError> {
 /// What was measured of a device
 ///
 /// A column for each metric beside `at`, with the least, mean and greatest value of each step; null where nothing was
-/// measured.
+/// measured. `n` samples are in each step, `late` says which steps were back-filled (in part), `openclaw` is its worst
+/// state. `gaps` are the spans in which the device or the server was away. `rung` says how fine the past is still kept.
 #[utoipa::path(
     get,
     path = "/devices/{id}/samples",
@@ -85,7 +86,7 @@ pub(super) async fn show(
     if !(1..=MAX_POINTS).contains(&points) {
         return Err(ApiError::invalid("points", format!("1 to {MAX_POINTS} points.")));
     }
-    let range = Range::new(from, to, points, SHORTEST_STEP_MS);
+    let range = app.store.range(from, to, points, SHORTEST_STEP_MS);
     let metrics = metrics(params.metrics.as_deref())?;
     let samples =
         app.store.samples(id, range, &metrics).await?.ok_or_else(|| ApiError::not_found("device"))?;
@@ -96,9 +97,41 @@ pub(super) async fn show(
     let mut answer = Map::new();
     answer.insert("at".to_owned(), json!(at));
     answer.insert("step_s".to_owned(), json!(range.step_ms / 1000));
+    answer.insert("rung".to_owned(), json!(samples.rung.as_str()));
+    answer.insert("n".to_owned(), json!(samples.n));
+    answer.insert("late".to_owned(), json!(samples.late));
+    let states: Vec<Option<&str>> =
+        samples.openclaw.iter().map(|state| state.map(GatewayState::as_str)).collect();
+    answer.insert("openclaw".to_owned(), json!(states));
+    answer.insert("gaps".to_owned(), json!(gaps(&app, id, range).await?));
     for series in samples.series {
         let name = series.metric.as_str().to_owned();
         answer.insert(name, json!(SeriesView { min: series.min, avg: series.avg, max: series.max }));
     }
     Ok(Json(answer))
+}
+
+/// Gaps of one answer at most; a device that was away more often than that is drawn by its samples alone.
+const MAX_GAPS: u32 = 500;
+
+/// When the device or the server was away, in order.
+async fn gaps(app: &App, device: DeviceId, range: Range) -> Result<Vec<GapView>, ApiError> {
+    let filter = OutageFilter {
+        device: Some(device),
+        from: Some(range.from),
+        to: Some(range.end()),
+        ..OutageFilter::default()
+    };
+    let mut gaps: Vec<(Timestamp, GapView)> = Vec::new();
+    for outage in app.store.outages(&filter, MAX_GAPS).await? {
+        let known = outage.label.map(store::OutageLabel::as_str);
+        let reason = known.or(outage.reason.map(OfflineReason::as_str)).unwrap_or("unknown");
+        let view = GapView { from: rfc3339(outage.from), to: outage.to.map(rfc3339), reason };
+        gaps.push((outage.from, view));
+    }
+    for (from, to) in app.store.down_spans(range.from, range.end()).await? {
+        gaps.push((from, GapView { from: rfc3339(from), to: Some(rfc3339(to)), reason: "server_down" }));
+    }
+    gaps.sort_by_key(|(from, _)| *from);
+    Ok(gaps.into_iter().map(|(_, view)| view).collect())
 }

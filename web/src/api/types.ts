@@ -168,6 +168,17 @@ powershell: string, };
 
 export type SeriesView = { min: Array<number | null>, avg: Array<number | null>, max: Array<number | null>, };
 
+export type GapView = { from: string, 
+/**
+ * Absent while it lasts.
+ */
+to: string | null, 
+/**
+ * What it was (as in `/outages`); while that is not known, why the device went; `server_down` for the server's own
+ * absence.
+ */
+reason: string, };
+
 export type Frame = { "type": "snapshot", rev: number, server_time: string, 
 /**
  * Why nothing can be recorded now.
@@ -178,7 +189,7 @@ trouble: "disk_low" | "store_fails" | null, devices: Array<DeviceView>, } | { "t
  */
 trouble: "disk_low" | "store_fails" | null, };
 
-/** Columns by metric name beside `at` and `step_s`. */
-export type SamplesView = { at: Array<string>, step_s: number } & Record<string, SeriesView | Array<string> | number>;
+/** Columns by metric name beside what is said of all of them. */
+export type SamplesView = { at: Array<string>, step_s: number, rung: "raw" | "5m" | "1h", n: Array<number>, late: Array<boolean>, openclaw: Array<string | null>, gaps: Array<GapView> } & Record<string, SeriesView | Array<string> | number | string | Array<number> | Array<boolean> | Array<string | null> | Array<GapView>>;
 
 export type ErrorView = { error: { code: string, message: string, fields?: Record<string, string> } };

@@ -5,7 +5,7 @@ import { append, emptyHistory, fromSamples, gapLimit, gaps, line, nearest, peak,
 const T0 = Date.parse('2026-11-20T06:00:00.000Z');
 const at = (s: number) => new Date(T0 + s * 1000).toISOString();
 const band = (values: (number | null)[]): SeriesView => ({ min: values.map((v) => (v === null ? null : v - 1)), avg: values, max: values.map((v) => (v === null ? null : v + 2)) });
-const samples = (step: number, cpu: (number | null)[]): SamplesView => ({ at: cpu.map((_, i) => at(i * step)), step_s: step, cpu_pct: band(cpu), memory_used_bytes: band(cpu.map((v) => (v === null ? null : v * 8))), memory_total_bytes: band(cpu.map(() => 1024)) });
+const samples = (step: number, cpu: (number | null)[]): SamplesView => ({ at: cpu.map((_, i) => at(i * step)), step_s: step, rung: 'raw', n: [], late: [], openclaw: [], gaps: [], cpu_pct: band(cpu), memory_used_bytes: band(cpu.map((v) => (v === null ? null : v * 8))), memory_total_bytes: band(cpu.map(() => 1024)) });
 const latest = (s: number, cpu: number | null): LatestView => ({ at: at(s), cpu_pct: cpu, memory_used_bytes: null, memory_total_bytes: null, disk_used_bytes: null, disk_total_bytes: null, network_up_bytes_per_s: null, network_down_bytes_per_s: null });
 
 describe('history', () => {
