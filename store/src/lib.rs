@@ -9,6 +9,7 @@ mod directory;
 mod errors;
 mod events;
 mod fleet;
+mod fleet_at;
 mod hot;
 mod open;
 mod outages;
@@ -32,6 +33,7 @@ use tokio::sync::{broadcast, watch};
 
 pub use errors::ErrorRecord;
 pub use fleet::{Device, DeviceKind, Latest, PresenceNow};
+pub use fleet_at::FleetAt;
 pub use hot::Settled;
 pub use open::Config;
 pub use outages::{LastRun, Outage, OutageFilter, OutageLabel, Span, Uptime, uptime};

@@ -130,3 +130,59 @@ async fn uptime_leaves_out_the_time_before_the_first_birth_and_the_servers_own()
     assert_eq!(minutes, [(39, 10), (0, 0), (5, 5), (0, 0)]);
     assert_eq!(world.store.uptimes(DeviceId::generate(), &windows).await.unwrap(), None);
 }
+
+#[tokio::test]
+async fn the_fleet_is_shown_as_it_was() {
+    let world = World::new().await;
+    let (id, spool) = (world.device("one").await, SpoolId::generate());
+    let said = |seq: u64, minutes: i64, state: GatewayState, version: &str, late: bool| {
+        let mut one = a_report(spool, seq, at(minutes));
+        one.historical = late;
+        one.memory.used_bytes = Some(seq << 20);
+        one.openclaw = Some(OpenClaw { state, version: Some(version.to_owned()), ..OpenClaw::default() });
+        report(id, &one, at(if late { 100 } else { minutes }))
+    };
+    world.record(&[born(id, 1, "a", 10), said(1, 10, GatewayState::Running, "2026.9.5", false)]).await;
+    world.record(&[said(2, 20, GatewayState::Hung, "2026.9.6", false), will(id, 1, at(22))]).await;
+    world.clock.set(at(40));
+    let two = world.device("two").await;
+    world.record(&[born(id, 2, "a", 60), said(4, 60, GatewayState::Running, "2026.9.6", false)]).await;
+    world.record(&[said(3, 30, GatewayState::Stopped, "2026.9.6", true)]).await;
+    for settled in [false, true] {
+        if settled {
+            world.store.settle_all().await.unwrap();
+        }
+        let check = async |minutes: i64, expected: Option<(bool, i64, Option<(u64, GatewayState, &str)>)>| {
+            let fleet = world.store.fleet_at(at(minutes)).await.unwrap();
+            let device = fleet.devices.iter().find(|d| d.id == id);
+            let found = device.and_then(|device| {
+                let presence = device.presence.as_ref()?;
+                let latest = device.latest.as_ref().map(|latest| {
+                    let claw = latest.openclaw.as_deref().unwrap();
+                    (latest.memory_used.unwrap() >> 20, claw.state, claw.version.clone().unwrap())
+                });
+                Some((presence.online, presence.since.millis_since(NOW) / MINUTE, latest))
+            });
+            let expected = expected
+                .map(|(a, b, c)| (a, b, c.map(|(seq, state, version)| (seq, state, version.to_owned()))));
+            assert_eq!(found, expected, "at {minutes}, settled: {settled}");
+            fleet.devices.len()
+        };
+        assert_eq!(check(-1, None).await, 0, "it was not there");
+        assert_eq!(check(5, None).await, 1, "never seen");
+        check(10, Some((true, 10, Some((1, GatewayState::Running, "2026.9.5"))))).await;
+        check(21, Some((true, 10, Some((2, GatewayState::Hung, "2026.9.6"))))).await;
+        check(22, Some((false, 22, Some((2, GatewayState::Hung, "2026.9.6"))))).await;
+        // What it could only tell later.
+        assert_eq!(check(35, Some((false, 22, Some((3, GatewayState::Stopped, "2026.9.6"))))).await, 1);
+        assert_eq!(check(60, Some((true, 60, Some((4, GatewayState::Running, "2026.9.6"))))).await, 2);
+        assert_eq!(world.store.fleet_at(at(60)).await.unwrap().devices[1].id, two);
+    }
+    // When the samples are gone, the ladder remembers.
+    let horizon = store::Horizon { raw: at(120).0, ..store::Horizon::default() };
+    world.store.set_horizon(horizon).await.unwrap();
+    let fleet = world.store.fleet_at(at(12)).await.unwrap();
+    assert_eq!((fleet.rung, fleet.server_down), (store::Rung::FiveMinutes, false));
+    let latest = fleet.devices[0].latest.clone().unwrap();
+    assert_eq!((latest.at, latest.memory_used), (at(10), Some(1 << 20)));
+}
