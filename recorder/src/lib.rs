@@ -35,9 +35,7 @@ pub use crate::upkeep::keep_in_order;
 pub const INBOX: usize = 4_096;
 /// Messages of one transaction at most.
 const BATCH: usize = 2_000;
-/// Commits do not follow each other faster than this, unless there is much to write ...
-const GATHER: Duration = Duration::from_millis(20);
-/// ... which this is.
+/// Messages for which a commit does not wait any longer.
 const ENOUGH: usize = 256;
 /// How long devices have, after the server's start, to come back before they count as offline.
 const GRACE: Duration = Duration::from_secs(45);
@@ -52,6 +50,8 @@ pub struct Config {
     pub topic_root: TopicRoot,
     /// The folder of the database.
     pub data_dir: PathBuf,
+    /// Commits do not follow each other faster than this, unless there is much to write: each writes whole pages.
+    pub gather: Duration,
     /// When less is free on its file system, nothing is recorded; 0: never mind.
     pub min_free_bytes: u64,
 }
@@ -169,7 +169,7 @@ impl<P: Fn(&Publication) + Send> Recorder<P> {
 
     /// Waits for company, when the last commit was a moment ago.
     async fn gather(&mut self, batch: &mut Vec<Delivery>) {
-        let Some(until) = self.committed_at.map(|at| at + GATHER) else { return };
+        let Some(until) = self.committed_at.map(|at| at + self.config.gather) else { return };
         while batch.len() < ENOUGH {
             match timeout_at(until, self.inbox.recv_many(batch, BATCH - batch.len())).await {
                 Ok(1..) => {}

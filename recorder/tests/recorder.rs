@@ -83,8 +83,12 @@ impl World {
         let (inbox, receiver) = mpsc::channel(recorder::INBOX);
         let published = Arc::new(Mutex::new(Vec::new()));
         let words = published.clone();
-        let config =
-            Config { topic_root: TopicRoot::default(), data_dir: dir.path().to_owned(), min_free_bytes: 0 };
+        let config = Config {
+            topic_root: TopicRoot::default(),
+            data_dir: dir.path().to_owned(),
+            gather: Duration::from_millis(5),
+            min_free_bytes: 0,
+        };
         let recorder = Recorder::new(config, store.clone(), receiver, move |word: &Publication| {
             words.lock().unwrap().push(word.clone());
         });
@@ -398,6 +402,7 @@ async fn with_too_little_room_nothing_is_acknowledged_until_there_is_room_again(
     let config = |min_free_bytes| Config {
         topic_root: TopicRoot::default(),
         data_dir: world._dir.path().to_owned(),
+        gather: Duration::ZERO,
         min_free_bytes,
     };
     let full = Recorder::new(config(u64::MAX), world.store.clone(), receiver, |_: &Publication| {});

@@ -51,13 +51,15 @@ pub struct Tls {
 pub struct Store {
     /// Connections for reading.
     pub readers: u32,
+    /// Milliseconds between two commits, unless there is much to write.
+    pub commit_every_ms: u64,
     /// Bytes that must stay free on the disk: with less, nothing is recorded and devices keep their reports.
     pub min_free_bytes: u64,
 }
 
 impl Default for Store {
     fn default() -> Self {
-        Self { readers: 3, min_free_bytes: 1 << 30 }
+        Self { readers: 3, commit_every_ms: 25, min_free_bytes: 1 << 30 }
     }
 }
 

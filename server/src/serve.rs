@@ -64,6 +64,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let recorder_config = recorder::Config {
         topic_root: root,
         data_dir: config.data_dir.clone(),
+        gather: Duration::from_millis(config.store.commit_every_ms),
         min_free_bytes: config.store.min_free_bytes,
     };
     let recorder = Recorder::new(recorder_config, store.clone(), inbox_rx, move |word: &Publication| {

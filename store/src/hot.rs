@@ -435,7 +435,9 @@ impl Store {
             }
             tx.commit().await.doing(doing)?;
             let mut fleet = lock(&self.inner.fleet);
-            part.iter().for_each(|(id, _)| fleet.forget_report(*id));
+            for (id, _) in part {
+                fleet.forget_report(*id);
+            }
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! What was measured over time: which columns there are, and how they are asked for.
 
+use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use protocol::{DeviceId, GatewayState, OpenClaw, Report, Timestamp};
@@ -337,14 +338,11 @@ fn question(rung: Rung, metrics: &[Metric]) -> String {
         } else {
             format!("sum(c{i}_avg * n) * 1.0 / sum(CASE WHEN c{i}_avg IS NOT NULL THEN n END)")
         };
-        outer.push_str(&format!(", min(c{i}_min), {mean}, max(c{i}_max)"));
-        kept.push_str(&format!(
-            ", {} AS c{i}_min, {} AS c{i}_avg, {} AS c{i}_max",
-            of("_min"),
-            of("_avg"),
-            of("_max")
-        ));
-        fresh.push_str(&format!(", {column}, {column}, {column}"));
+        // Writing to a String does not fail.
+        let _ = write!(outer, ", min(c{i}_min), {mean}, max(c{i}_max)");
+        let (low, avg, high) = (of("_min"), of("_avg"), of("_max"));
+        let _ = write!(kept, ", {low} AS c{i}_min, {avg} AS c{i}_avg, {high} AS c{i}_max");
+        let _ = write!(fresh, ", {column}, {column}, {column}");
     }
     format!(
         "{outer} FROM (

@@ -131,6 +131,9 @@ async fn uptime_leaves_out_the_time_before_the_first_birth_and_the_servers_own()
     assert_eq!(world.store.uptimes(DeviceId::generate(), &windows).await.unwrap(), None);
 }
 
+/// Online, since how many minutes, and what its last sample says.
+type Seen<'a> = (bool, i64, Option<(u64, GatewayState, &'a str)>);
+
 #[tokio::test]
 async fn the_fleet_is_shown_as_it_was() {
     let world = World::new().await;
@@ -152,7 +155,7 @@ async fn the_fleet_is_shown_as_it_was() {
         if settled {
             world.store.settle_all().await.unwrap();
         }
-        let check = async |minutes: i64, expected: Option<(bool, i64, Option<(u64, GatewayState, &str)>)>| {
+        let check = async |minutes: i64, expected: Option<Seen<'_>>| {
             let fleet = world.store.fleet_at(at(minutes)).await.unwrap();
             let device = fleet.devices.iter().find(|d| d.id == id);
             let found = device.and_then(|device| {

@@ -12,6 +12,7 @@ use clap::Parser;
 /// standard output is one line of JSON.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "fleet", after_help = EXAMPLES)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct Cli {
     /// How many devices.
     #[arg(long, value_name = "N", default_value_t = 200)]
@@ -34,6 +35,12 @@ pub(crate) struct Cli {
     /// Reports of one device that may be unacknowledged.
     #[arg(long, value_name = "W", default_value_t = usize::from(protocol::limits::AGENT_IN_FLIGHT))]
     pub(crate) window: usize,
+    /// So many rows of history are there before the devices come; afterwards some questions about it are asked and timed.
+    #[arg(long, value_name = "N", default_value_t = 0, conflicts_with = "server")]
+    pub(crate) rows: u64,
+    /// Afterwards let SQLite alone, and mosquitto with a subscriber, do the same on this machine.
+    #[arg(long)]
+    pub(crate) yardsticks: bool,
     /// Do not open the page's live socket.
     #[arg(long)]
     pub(crate) no_live: bool,
@@ -52,4 +59,5 @@ const EXAMPLES: &str = "Examples:
   fleet --devices 200 --seconds 20 --tls               how much one server takes
   fleet --devices 1000 --rate 33 --seconds 30 --tls    how soon the page shows a report
   fleet --devices 1000 --idle --tls                    what an idle device costs the server
-  fleet --devices 100 --backlog 24 --rate 3 --tls      a day's backlog after an outage";
+  fleet --devices 100 --backlog 24 --rate 3 --tls      a day's backlog after an outage
+  fleet --rows 10000000 --tls --yardsticks             the same with a past, beside what others make of the machine";

@@ -2,11 +2,13 @@
 
 mod cli;
 mod device;
+mod history;
 mod live;
 mod payload;
 mod server;
 mod stats;
 mod tls;
+mod yardstick;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -103,14 +105,19 @@ async fn run(cli: Cli) -> anyhow::Result<Line> {
         Some(_) => None,
         None => Some(Server::start(cli.program.as_deref()).await?),
     };
+    let start = Instant::now();
+    let keys = keys(&cli, server.as_ref()).await?;
+    let add_s = start.elapsed().as_secs_f64();
+    if let (Some(server), 1..) = (&mut server, cli.rows) {
+        server.stop().await?;
+        history::fill(&server.database(), cli.rows, Clock::system().now().as_millis())?;
+        server.start_again().await?;
+    }
     let address = match (&cli.server, &server) {
         (Some(address), _) => address.clone(),
         (None, Some(server)) => server.broker.clone(),
         (None, None) => bail!("no server"),
     };
-    let start = Instant::now();
-    let keys = keys(&cli, server.as_ref()).await?;
-    let add_s = start.elapsed().as_secs_f64();
     let usage = |server: &Option<Server>| server.as_ref().map(Server::usage);
     quiet(server.as_ref()).await;
     let before = usage(&server);
@@ -122,6 +129,7 @@ async fn run(cli: Cli) -> anyhow::Result<Line> {
         watching.spawn(live.watch(Clock::system(), ages.clone()));
     }
 
+    let kept = keys.clone();
     let (phase, fleet) = fleet(&cli, address)?;
     let start = Instant::now();
     let mut devices: JoinSet<(DeviceId, Vec<u64>)> = JoinSet::new();
@@ -169,6 +177,14 @@ async fn run(cli: Cli) -> anyhow::Result<Line> {
     for name in ["lost", "duplicates", "rows"] {
         result.insert(name.into(), Value::Null);
     }
+    if let (Some(server), 1..) = (&server, cli.rows) {
+        result.insert("history_rows".into(), json!(cli.rows));
+        let ids: Vec<String> = kept.iter().map(|key| key.subject().to_string()).collect();
+        let (dashboard, token) = (server.dashboard.clone(), server.token.clone());
+        let now = Clock::system().now().as_millis();
+        let asked = tokio::task::spawn_blocking(move || history::ask(&dashboard, &token, &ids, now));
+        result.insert("queries".into(), asked.await??);
+    }
     if let Some(server) = &mut server {
         server.stop().await?;
         say("comparing with the database");
@@ -178,6 +194,10 @@ async fn run(cli: Cli) -> anyhow::Result<Line> {
         result.insert("duplicates".into(), json!(compared.duplicates));
     }
     watching.shutdown().await;
+    if cli.yardsticks {
+        result.insert("sqlite".into(), tokio::task::spawn_blocking(yardstick::sqlite).await??);
+        result.insert("mosquitto".into(), yardstick::mosquitto(&cli, kept).await?);
+    }
     Ok(result)
 }
 

@@ -17,6 +17,7 @@ const ADDING: usize = 8;
 
 pub(crate) struct Server {
     process: Child,
+    program: PathBuf,
     pub(crate) dashboard: String,
     pub(crate) broker: String,
     pub(crate) token: String,
@@ -79,36 +80,11 @@ impl Server {
     pub(crate) async fn start(given: Option<&Path>) -> anyhow::Result<Self> {
         let program = program(given)?;
         let folder = TempDir::with_prefix("fleet-").context("cannot make a temporary folder")?;
-        let data = folder.path().join("data");
-        let log = std::fs::File::create(folder.path().join("server.log")).context("cannot make a log")?;
-        let process = Command::new(&program)
-            .arg("--data-dir")
-            .arg(&data)
-            .envs([
-                ("OPENCLAW_WATCH__DASHBOARD__LISTEN", "127.0.0.1:0"),
-                ("OPENCLAW_WATCH__BROKER__LISTEN", "127.0.0.1:0"),
-                ("OPENCLAW_WATCH__LOCAL_AGENT__ENABLED", "false"),
-            ])
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().context("cannot share a log")?)
-            .stderr(log)
-            .spawn()
-            .with_context(|| format!("cannot start {}", program.display()))?;
+        let process = spawn(&program, folder.path())?;
         let (dashboard, broker, token) = (String::new(), String::new(), String::new());
-        let mut server = Self { process, dashboard, broker, token, folder };
-        let limit = Instant::now() + Duration::from_secs(20);
-        let addresses = loop {
-            let file = std::fs::read(data.join("addresses.json"));
-            if let Some(found) = file.ok().and_then(|text| serde_json::from_slice::<Addresses>(&text).ok()) {
-                break found;
-            }
-            if server.process.try_wait()?.is_some() || Instant::now() > limit {
-                bail!("the server did not start: {}", server.log());
-            }
-            sleep(Duration::from_millis(20)).await;
-        };
-        server.dashboard = addresses.dashboard;
-        server.broker = addresses.broker;
+        let mut server = Self { process, program: program.clone(), dashboard, broker, token, folder };
+        server.wait().await?;
+        let data = server.folder.path().join("data");
         let made = Command::new(&program)
             .arg("--data-dir")
             .arg(&data)
@@ -119,6 +95,36 @@ impl Server {
             .with_context(|| format!("no token: {}", String::from_utf8_lossy(&made.stderr)))?;
         server.token = made.token;
         Ok(server)
+    }
+
+    /// Starts it again, after [`Server::stop`].
+    pub(crate) async fn start_again(&mut self) -> anyhow::Result<()> {
+        self.process = spawn(&self.program, self.folder.path())?;
+        self.wait().await
+    }
+
+    /// Waits until it listens.
+    async fn wait(&mut self) -> anyhow::Result<()> {
+        let limit = Instant::now() + Duration::from_mins(1);
+        let addresses = self.folder.path().join("data/addresses.json");
+        let addresses = loop {
+            let file = std::fs::read(&addresses);
+            if let Some(found) = file.ok().and_then(|text| serde_json::from_slice::<Addresses>(&text).ok()) {
+                break found;
+            }
+            if self.process.try_wait()?.is_some() || Instant::now() > limit {
+                bail!("the server did not start: {}", self.log());
+            }
+            sleep(Duration::from_millis(20)).await;
+        };
+        self.dashboard = addresses.dashboard;
+        self.broker = addresses.broker;
+        Ok(())
+    }
+
+    /// The database file.
+    pub(crate) fn database(&self) -> PathBuf {
+        self.folder.path().join("data/openclaw-watch.sqlite")
     }
 
     fn log(&self) -> String {
@@ -182,11 +188,11 @@ impl Server {
 
     /// Compares what was acknowledged with the database of the stopped server.
     pub(crate) fn compare(&self, acked: &[(DeviceId, Vec<u64>)]) -> anyhow::Result<Compared> {
-        let path = self.folder.path().join("data/openclaw-watch.sqlite");
+        let path = self.database();
         let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
         let database = rusqlite::Connection::open_with_flags(&path, flags).context("opening the database")?;
         let mut query = database.prepare(
-            "SELECT device.id, sample_hot.seq FROM sample_hot JOIN device ON device.no = sample_hot.device_no",
+            "SELECT device.id, s.seq FROM samples_raw s JOIN device ON device.no = s.device_no WHERE s.spool_no > 0",
         )?;
         let mut rows = query.query([])?;
         let mut stored: HashMap<String, Vec<u64>> = HashMap::new();
@@ -213,6 +219,26 @@ impl Server {
         }
         Ok(compared)
     }
+}
+
+fn spawn(program: &Path, folder: &Path) -> anyhow::Result<Child> {
+    let log = std::fs::File::options().create(true).append(true).open(folder.join("server.log"));
+    let log = log.context("cannot make a log")?;
+    Command::new(program)
+        .arg("--data-dir")
+        .arg(folder.join("data"))
+        .envs([
+            ("OPENCLAW_WATCH__DASHBOARD__LISTEN", "127.0.0.1:0"),
+            ("OPENCLAW_WATCH__BROKER__LISTEN", "127.0.0.1:0"),
+            ("OPENCLAW_WATCH__LOCAL_AGENT__ENABLED", "false"),
+            // A long past is to stay what it is.
+            ("OPENCLAW_WATCH__RETENTION__RAW_DAYS", "30"),
+        ])
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().context("cannot share a log")?)
+        .stderr(log)
+        .spawn()
+        .with_context(|| format!("cannot start {}", program.display()))
 }
 
 impl Drop for Server {
