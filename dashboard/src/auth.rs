@@ -14,7 +14,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
 use protocol::KeyHash;
-use store::Role;
+use store::{Actor, Role};
 
 use crate::App;
 use crate::error::ApiError;
@@ -48,6 +48,18 @@ pub(crate) struct Viewer {
     pub(crate) role: Role,
     pub(crate) csrf: Option<String>,
     pub(crate) proof: Proof,
+    /// What a token is called.
+    pub(crate) token: Option<String>,
+}
+
+impl Viewer {
+    /// Who they are, for the audit log.
+    pub(crate) fn actor(&self, peer: Peer) -> Actor {
+        match &self.name {
+            Some(name) => Actor::user(name.clone(), peer.address),
+            None => Actor::token(self.token.clone().unwrap_or_default(), peer.address),
+        }
+    }
 }
 
 /// What was shown.
@@ -57,9 +69,9 @@ pub(crate) enum Proof {
     Token(KeyHash),
 }
 
-/// Somebody who may change things.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Admin;
+/// Somebody who may change things, as the audit log calls them.
+#[derive(Debug, Clone)]
+pub(crate) struct Admin(pub(crate) Actor);
 
 impl FromRequestParts<App> for Viewer {
     type Rejection = ApiError;
@@ -83,7 +95,8 @@ impl FromRequestParts<App> for Admin {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let viewer = Viewer::from_request_parts(parts, app).await?;
-        if viewer.role == Role::Admin { Ok(Self) } else { Err(ApiError::forbidden()) }
+        let peer = Peer::from_request_parts(parts, app).await?;
+        if viewer.role == Role::Admin { Ok(Self(viewer.actor(peer))) } else { Err(ApiError::forbidden()) }
     }
 }
 
@@ -92,8 +105,14 @@ pub(crate) async fn authenticate(headers: &HeaderMap, app: &App) -> Result<Optio
     // Another scheme is a proxy's business, not ours.
     if let Some(token) = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()).and_then(bearer) {
         let hash = KeyHash::of(token.as_bytes());
-        let role = app.store.token_role(&hash).await?.ok_or_else(ApiError::unauthenticated)?;
-        return Ok(Some(Viewer { name: None, role, csrf: None, proof: Proof::Token(hash) }));
+        let (role, name) = app.store.token(&hash).await?.ok_or_else(ApiError::unauthenticated)?;
+        return Ok(Some(Viewer {
+            name: None,
+            role,
+            csrf: None,
+            proof: Proof::Token(hash),
+            token: Some(name),
+        }));
     }
     let jar = CookieJar::from_headers(headers);
     for cookie in [SECURE_COOKIE, COOKIE].into_iter().filter_map(|name| jar.get(name)) {
@@ -104,6 +123,7 @@ pub(crate) async fn authenticate(headers: &HeaderMap, app: &App) -> Result<Optio
                 role: login.role,
                 csrf: Some(login.csrf),
                 proof: Proof::Cookie(hash),
+                token: None,
             }));
         }
     }
@@ -119,7 +139,7 @@ fn bearer(value: &str) -> Option<&str> {
 pub(crate) async fn still_good(proof: &Proof, app: &App) -> bool {
     match proof {
         Proof::Cookie(hash) => !matches!(app.store.login(hash).await, Ok(None)),
-        Proof::Token(hash) => !matches!(app.store.token_role(hash).await, Ok(None)),
+        Proof::Token(hash) => !matches!(app.store.token(hash).await, Ok(None)),
     }
 }
 
@@ -132,7 +152,8 @@ pub(crate) async fn sign_in(
     let (secret, csrf) = (protocol::new_secret(), protocol::new_secret());
     let hours = app.config.login_hours;
     let until = app.store.clock().now().plus_millis(i64::from(hours) * 3_600_000);
-    app.store.add_login(&KeyHash::of(secret.as_bytes()), person, &csrf, until).await?;
+    let by = Actor::user(person, peer.address);
+    app.store.add_login(&by, &KeyHash::of(secret.as_bytes()), person, &csrf, until).await?;
     Ok((cookie(secret, peer, i64::from(hours) * 3600), csrf))
 }
 

@@ -5,11 +5,11 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::http::{Method, Request, StatusCode, header};
+use axum::http::{Method, Request, Response, StatusCode, header};
 use axum::{Router, body};
 use protocol::{Clock, DeviceId, KeyHash, Payload, Timestamp, TopicRoot};
 use serde_json::{Value, json};
-use store::{DeviceKind, Fact, Record, RetainedRow, Role, Store};
+use store::{Actor, DeviceKind, Fact, Record, RetainedRow, Role, Store};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tower_service::Service as _;
@@ -23,13 +23,15 @@ const NOW: Timestamp = Timestamp(1_795_160_000_000);
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
 /// A store with one device of which everything is known, behind the whole router.
-struct World {
-    _dir: TempDir,
+pub(crate) struct World {
+    dir: TempDir,
+    pub(crate) store: Store,
     router: Router,
-    device: DeviceId,
+    pub(crate) device: DeviceId,
+    fingerprint: String,
     setup: String,
-    viewer: String,
-    admin: String,
+    pub(crate) viewer: String,
+    pub(crate) admin: String,
 }
 
 fn golden<P: Payload>(name: &str) -> P {
@@ -38,7 +40,7 @@ fn golden<P: Payload>(name: &str) -> P {
 }
 
 impl World {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let dir = TempDir::new().unwrap();
         let settings = store::Config {
             data_dir: dir.path().join("data"),
@@ -48,7 +50,8 @@ impl World {
         };
         let store = Store::open(settings, Clock::manual(NOW)).await.unwrap();
         let tags = ["lab".to_owned()];
-        let device = store.add_device("one", &tags, DeviceKind::Agent).await.unwrap().unwrap().0;
+        let by = Actor::cli("tester");
+        let device = store.add_device(&by, "one", &tags, DeviceKind::Agent).await.unwrap().unwrap().0;
         let full: protocol::Report = golden("report-openclaw");
         let retained = RetainedRow {
             topic: format!("openclaw/{device}/report"),
@@ -57,12 +60,14 @@ impl World {
             properties: bytes::Bytes::new(),
             at: NOW,
         };
+        let log: protocol::Log = golden("log-full");
+        let fingerprint = log.records[0].fingerprint.clone();
         let facts = [
             Fact::Presence(device, Box::new(golden("presence-birth"))),
             Fact::Report(device, Box::new(full)),
             Fact::Report(device, Box::new(golden("report-full"))),
             Fact::Usage(device, Box::new(golden("usage-full"))),
-            Fact::Log(device, Box::new(golden("log-full"))),
+            Fact::Log(device, Box::new(log)),
             Fact::Events(device, Box::new(golden("event-full"))),
             Fact::Nothing,
         ];
@@ -74,13 +79,13 @@ impl World {
         let mut tokens = Vec::new();
         for role in [Role::Viewer, Role::Admin] {
             let token = protocol::new_secret();
-            store.add_token(&KeyHash::of(token.as_bytes()), role, "test").await.unwrap();
+            store.add_token(&by, &KeyHash::of(token.as_bytes()), role, "test").await.unwrap();
             tokens.push(token);
         }
         let setup = protocol::new_secret();
         let dashboard = Dashboard::bind(
             Config { listen: ([127, 0, 0, 1], 0).into(), ..Config::default() },
-            store,
+            store.clone(),
             None,
             Invitation {
                 port: 1,
@@ -102,16 +107,29 @@ impl World {
         );
         let router = api::routes(dashboard.await.unwrap().app);
         let (admin, viewer) = (tokens.pop().unwrap(), tokens.pop().unwrap());
-        Self { _dir: dir, router, device, setup, viewer, admin }
+        Self { dir, store, router, device, fingerprint, setup, viewer, admin }
     }
 
-    async fn ask(
+    pub(crate) async fn ask(
         &self,
         method: &str,
         path: &str,
         token: Option<&str>,
         body: Option<&Value>,
     ) -> (StatusCode, Value) {
+        let answer = self.send(method, path, token, body).await;
+        let status = answer.status();
+        let bytes = body::to_bytes(answer.into_body(), 1 << 22).await.unwrap();
+        (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+    }
+
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        token: Option<&str>,
+        body: Option<&Value>,
+    ) -> Response<Body> {
         let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
         let mut request = Request::builder().method(method).uri(path);
         if let Some(token) = token {
@@ -123,15 +141,18 @@ impl World {
         let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
         let mut request = request.body(body).unwrap();
         request.extensions_mut().insert(Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), tls: false });
-        let answer = self.router.clone().call(request).await.unwrap();
-        let status = answer.status();
-        let bytes = body::to_bytes(answer.into_body(), 1 << 22).await.unwrap();
-        (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+        self.router.clone().call(request).await.unwrap()
+    }
+
+    /// The database file, for a test that breaks it.
+    pub(crate) fn file(&self) -> std::path::PathBuf {
+        self.dir.path().join("data/openclaw-watch.sqlite")
     }
 
     /// What an operation is asked with: its path, and a body if it takes one.
     fn request(&self, operation: &Operation) -> (String, Option<Value>) {
         let path = operation.path.replace("{id}", &self.device.to_string());
+        let path = path.replace("{no}", "1").replace("{fingerprint}", &self.fingerprint);
         assert!(!path.contains('{'), "{path}: say here what stands for its parameter");
         let person = json!({ "name": "somebody", "password": "correct horse battery" });
         let body = match operation.id() {
@@ -141,6 +162,7 @@ impl World {
             "log_in" => Some(person),
             "add_device" => Some(json!({ "name": "two", "tags": ["lab"] })),
             "change_device" => Some(json!({ "name": "three" })),
+            "change_error_group" => Some(json!({ "state": "resolved" })),
             id => {
                 let takes = operation.value.get("requestBody").is_some();
                 assert!(!takes, "{id}: say here with what body it can be asked");
@@ -307,8 +329,11 @@ async fn every_operation_answers_what_it_says_to_whom_it_says() {
         answered.insert(id, answer);
     }
     // Empty answers prove nothing.
-    for list in ["list_devices", "list_errors", "list_events", "show_usage"] {
+    for list in ["list_devices", "list_events", "show_usage"] {
         assert!(!answered[list].as_array().unwrap().is_empty(), "{list}");
+    }
+    for list in ["list_errors", "list_error_groups", "list_fleet_events", "list_audit_log"] {
+        assert!(!answered[list]["items"].as_array().unwrap().is_empty(), "{list}");
     }
     let device = &answered["show_device"];
     assert!(device["host"].is_object() && device["report"]["cpu"].is_object(), "{device}");

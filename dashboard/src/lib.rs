@@ -9,8 +9,12 @@ mod config;
 mod contract;
 mod docs;
 mod error;
+pub mod export;
 mod invitation;
 mod live;
+#[cfg(test)]
+mod log_tests;
+mod log_views;
 mod openapi;
 mod page;
 mod serve;
@@ -86,6 +90,8 @@ pub(crate) struct Shared {
     pub(crate) passwords: Arc<Semaphore>,
     /// ... and so many may wait for that; more are told to come back.
     pub(crate) waiting_room: Semaphore,
+    /// So many exports are made at once; more are told to come back.
+    pub(crate) exports: Arc<Semaphore>,
     pub(crate) shutdown: CancellationToken,
     /// Changes whenever somebody logs out: open sockets look whether it was theirs.
     pub(crate) logouts: watch::Sender<u64>,
@@ -137,6 +143,7 @@ impl Dashboard {
             attempts: auth::Attempts::default(),
             passwords: Arc::new(Semaphore::new(2)),
             waiting_room: Semaphore::new(16),
+            exports: Arc::new(Semaphore::new(4)),
             shutdown,
             logouts: watch::Sender::new(0),
         }));

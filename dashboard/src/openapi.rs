@@ -27,6 +27,7 @@ const DESCRIPTION: &str = include_str!("openapi.md");
         (name = "devices", description = "The machines that are watched."),
         (name = "samples", description = "What was measured on a device over time."),
         (name = "errors", description = "Errors, crashes and events of OpenClaw, as devices told them."),
+        (name = "audit", description = "What people did on the server."),
         (name = "usage", description = "Tokens and what they cost."),
         (name = "about", description = "This description."),
     )
@@ -60,6 +61,14 @@ pub(crate) mod words {
             "draining",
             "unknown",
         ])
+    }
+
+    pub(crate) fn error_state() -> Object {
+        one_of(&["open", "resolved", "ignored"])
+    }
+
+    pub(crate) fn actor_kind() -> Object {
+        one_of(&["user", "token", "cli", "server"])
     }
 
     pub(crate) fn error_level() -> Object {

@@ -250,58 +250,6 @@ pub(crate) struct UsageGroupView {
     pub(crate) usage: UsageView,
 }
 
-/// An error or a crash.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-pub(crate) struct ErrorRecordView {
-    #[cfg_attr(test, ts(type = "number"))]
-    pub(crate) no: i64,
-    pub(crate) device: String,
-    #[schema(format = DateTime)]
-    pub(crate) at: String,
-    #[cfg_attr(test, ts(type = "\"warning\" | \"error\" | \"exception\" | \"crash\" | \"unknown\""))]
-    #[schema(schema_with = words::error_level)]
-    pub(crate) level: &'static str,
-    pub(crate) gateway: String,
-    pub(crate) subsystem: Option<String>,
-    pub(crate) message: String,
-    pub(crate) fingerprint: String,
-    pub(crate) count: u32,
-    pub(crate) error_name: Option<String>,
-    pub(crate) reason: Option<String>,
-    pub(crate) provider: Option<String>,
-    pub(crate) model: Option<String>,
-    pub(crate) agent: Option<String>,
-    pub(crate) version: Option<String>,
-    pub(crate) stack: Option<String>,
-    pub(crate) context: Vec<String>,
-}
-
-impl From<store::ErrorRecord> for ErrorRecordView {
-    fn from(error: store::ErrorRecord) -> Self {
-        let record = error.record;
-        Self {
-            no: error.no,
-            device: error.device.to_string(),
-            at: rfc3339(record.at),
-            level: record.level.as_str(),
-            gateway: record.gateway,
-            subsystem: record.subsystem,
-            message: record.message,
-            fingerprint: record.fingerprint,
-            count: record.count,
-            error_name: record.error_name,
-            reason: record.reason,
-            provider: record.provider,
-            model: record.model,
-            agent: record.agent,
-            version: record.version,
-            stack: record.stack,
-            context: record.context,
-        }
-    }
-}
-
 /// Something that happened on a device.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[cfg_attr(test, derive(ts_rs::TS))]
@@ -719,7 +667,20 @@ mod tests {
             DeviceUsageView,
             UsageView,
             UsageGroupView,
-            ErrorRecordView,
+            crate::log_views::ErrorListView,
+            crate::log_views::ErrorRowView,
+            crate::log_views::ErrorRecordView,
+            crate::log_views::ErrorGroupListView,
+            crate::log_views::ErrorGroupView,
+            crate::log_views::ErrorGroupDetailView,
+            crate::log_views::ErrorGroupDeviceView,
+            crate::log_views::ErrorGroupVersionView,
+            crate::log_views::TrendPointView,
+            crate::log_views::ErrorGroupPatch,
+            crate::log_views::FleetEventListView,
+            crate::log_views::FleetEventView,
+            crate::log_views::AuditListView,
+            crate::log_views::AuditEntryView,
             EventView,
             DeviceDetailView,
             HostView,

@@ -87,6 +87,26 @@ pub enum EventKind {
 }
 
 impl EventKind {
+    /// Every kind.
+    pub const ALL: [Self; 16] = [
+        Self::GatewayStarted,
+        Self::GatewayStopped,
+        Self::GatewayCrashed,
+        Self::GatewayStartFailed,
+        Self::GatewayHung,
+        Self::GatewayRecovered,
+        Self::GatewayDegraded,
+        Self::GatewayUpgraded,
+        Self::HostRebooted,
+        Self::HostSlept,
+        Self::ClockStepped,
+        Self::AgentStarted,
+        Self::SpoolDropped,
+        Self::UsageBackfilled,
+        Self::Activity,
+        Self::Unknown,
+    ];
+
     /// The word on the wire.
     pub fn as_str(self) -> &'static str {
         match self {

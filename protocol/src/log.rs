@@ -80,6 +80,9 @@ pub enum LogLevel {
 }
 
 impl LogLevel {
+    /// Every level.
+    pub const ALL: [Self; 5] = [Self::Warning, Self::Error, Self::Exception, Self::Crash, Self::Unknown];
+
     /// The word on the wire.
     pub fn as_str(self) -> &'static str {
         match self {

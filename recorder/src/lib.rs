@@ -20,7 +20,7 @@ use protocol::{
     Ack, Delivery, DeviceId, DeviceTopic, Message, OfflineReason, Outcome, Payload as _, Presence,
     PresenceState, Publication, Qos, Timestamp, Topic, TopicRoot,
 };
-use store::{Fact, Record, Store, Verdict};
+use store::{Fact, Record, ServerEvent, ServerEventKind, Store, Verdict};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -217,10 +217,7 @@ impl<P: Fn(&Publication) + Send> Recorder<P> {
             }
             match self.store.record(these).await {
                 Ok(verdicts) => {
-                    if self.handle.0.failing_since.swap(0, Ordering::Relaxed) != 0 {
-                        info!("recording again");
-                    }
-                    self.handle.0.disk_low.store(0, Ordering::Relaxed);
+                    self.recording_again().await;
                     self.committed_at = Some(Instant::now());
                     pause = FIRST_PAUSE;
                     self.handle.0.batches.fetch_add(1, Ordering::Relaxed);
@@ -250,6 +247,31 @@ impl<P: Fn(&Publication) + Send> Recorder<P> {
             }
         }
         true
+    }
+
+    /// Ends the trouble that there was, if there was any, and puts it on record.
+    async fn recording_again(&self) {
+        let Some(since) = self.handle.failing_since() else { return };
+        let low = self.handle.trouble() == Some(Trouble::DiskLow);
+        self.handle.0.failing_since.store(0, Ordering::Relaxed);
+        self.handle.0.disk_low.store(0, Ordering::Relaxed);
+        let duration_ms = self.store.clock().now().millis_since(since).max(0);
+        info!(duration_ms, "recording again");
+        let reason = if low { "the disk was almost full" } else { "the database took no writes" };
+        let event = ServerEvent {
+            at: since,
+            kind: ServerEventKind::RecordingStopped,
+            from: None,
+            to: None,
+            reason: Some(reason.to_owned()),
+            duration_ms: Some(duration_ms),
+        };
+        if let Err(error) = self.store.record_server_event(&event).await {
+            warn!(
+                error = &error as &dyn std::error::Error,
+                "that nothing could be recorded is not on record"
+            );
+        }
     }
 
     fn disk_is_low(&self, free: u64) {

@@ -83,6 +83,7 @@ pub async fn keep_in_order(store: Store, keep: Keep, shutdown: CancellationToken
             if Instant::now() >= due {
                 expired_at = Some(Instant::now());
                 expire(&store, &keep, &mut pace).await;
+                expire_errors(&store, &keep).await;
             }
         }
     };
@@ -90,6 +91,14 @@ pub async fn keep_in_order(store: Store, keep: Keep, shutdown: CancellationToken
         () = shutdown.cancelled() => {}
         () = work => {}
     }
+}
+
+/// Error records of one step.
+const ERRORS: u32 = 500;
+
+async fn expire_errors(store: &Store, keep: &Keep) {
+    let before = store.clock().now().plus_millis(-keep.errors_ms);
+    while let Some((1.., _)) = step(store.expire_errors(before, ERRORS)).await {}
 }
 
 async fn settle(store: &Store, pace: &mut Pace) {

@@ -12,7 +12,7 @@ use protocol::{
     Presence, Publication, Qos, Timestamp, Topic, TopicName, TopicRoot,
 };
 use recorder::{Config, Handle, Recorder};
-use store::{DeviceKind, Store};
+use store::{Actor, DeviceKind, Store};
 use tempfile::TempDir;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
@@ -79,7 +79,8 @@ impl World {
             readers: 1,
         };
         let store = Store::open(settings, Clock::manual(NOW)).await.unwrap();
-        let device = store.add_device("one", &[], DeviceKind::Agent).await.unwrap().unwrap().0;
+        let device =
+            store.add_device(&Actor::server(), "one", &[], DeviceKind::Agent).await.unwrap().unwrap().0;
         let (inbox, receiver) = mpsc::channel(recorder::INBOX);
         let published = Arc::new(Mutex::new(Vec::new()));
         let words = published.clone();
@@ -370,6 +371,7 @@ async fn devices_that_do_not_come_back_after_a_restart_are_offline() {
     let config = Config {
         topic_root: TopicRoot::default(),
         data_dir: world._dir.path().to_owned(),
+        gather: Duration::ZERO,
         min_free_bytes: 0,
     };
     let again = Recorder::new(config, world.store.clone(), receiver, move |word: &Publication| {

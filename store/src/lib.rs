@@ -5,7 +5,9 @@
 //! (the fleet as it is now, who may do what) is kept in memory and changed after each commit. News goes out on
 //! [`Store::feed`] after the commit, never before: nothing is shown that is not stored.
 
+mod audit_log;
 mod directory;
+mod error_groups;
 mod errors;
 mod events;
 mod fleet;
@@ -13,16 +15,19 @@ mod fleet_at;
 mod hot;
 mod open;
 mod outages;
+mod page;
 mod people;
 mod record;
 mod registry;
 mod retained;
 mod retention;
 mod samples;
+mod search;
 mod seqs;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod usage;
+mod usage_rows;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,19 +36,28 @@ use protocol::{Clock, DeviceId, TopicRoot};
 use sqlx::SqlitePool;
 use tokio::sync::{broadcast, watch};
 
-pub use errors::ErrorRecord;
+pub use audit_log::{Actor, ActorKind, AuditEntry, AuditFilter, Deed, Subject};
+pub use error_groups::{
+    ErrorGroup, ErrorGroupDetail, ErrorGroupFilter, ErrorState, GroupDevice, GroupPlace, GroupSort,
+    GroupVersion,
+};
+pub use errors::{ErrorFilter, ErrorRecord};
+pub use events::{EventFilter, FleetEvent, ServerEvent, ServerEventKind};
 pub use fleet::{Device, DeviceKind, Latest, PresenceNow};
 pub use fleet_at::FleetAt;
 pub use hot::Settled;
 pub use open::Config;
 pub use outages::{LastRun, Outage, OutageFilter, OutageLabel, Span, Uptime, uptime};
+pub use page::{Page, Place};
 pub use people::{Login, Role};
 pub use record::{Fact, Record, Verdict};
 pub use registry::{KeyInfo, NewKey, Refusal};
 pub use retained::RetainedRow;
 pub use retention::{Expiring, Keep, Sizes};
 pub use samples::{Horizon, Metric, Range, Rung, Samples, Series};
+pub use search::{Search, TooMuch};
 pub use usage::{Counts, DeviceUsage, UsageBy};
+pub use usage_rows::{UsagePlace, UsageRecord};
 
 /// News after a commit. A receiver that lags gets `Lagged` and asks for the whole fleet again.
 #[derive(Debug, Clone, PartialEq, Eq)]

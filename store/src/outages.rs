@@ -7,7 +7,7 @@
 use protocol::{DeviceId, EventKind, GatewayState, OfflineReason, Timestamp};
 use sqlx::{Row as _, Sqlite, Transaction};
 
-use crate::{Doing as _, Error, Range, Rung, Store, lock};
+use crate::{Doing as _, Error, Range, Rung, ServerEvent, ServerEventKind, Store, events, lock};
 
 /// How long after a device's return its outage is looked at again, in milliseconds: its backlog is there by then.
 const BACKLOG_MS: i64 = 3_600_000;
@@ -408,28 +408,43 @@ impl Store {
             .execute(&mut *tx)
             .await
             .doing(doing)?;
-        tx.commit().await.doing(doing)?;
-        Ok(last.map(|row| {
+        let last = last.map(|row| {
             let stopped_at = row.get::<Option<i64>, _>("stopped_at");
             LastRun {
                 ended_at: Timestamp(stopped_at.unwrap_or_else(|| row.get("alive_at"))),
                 clean: stopped_at.is_some(),
                 version: row.get("version"),
             }
-        }))
+        });
+        for event in starting(last.as_ref(), version, Timestamp(now)) {
+            events::write_server(&mut tx, Timestamp(now), &event).await.doing(doing)?;
+        }
+        tx.commit().await.doing(doing)?;
+        Ok(last)
     }
 
     /// Notes that the server is alive.
     pub async fn note_alive(&self) -> Result<(), Error> {
-        self.note("UPDATE server_run SET alive_at = ? WHERE no = (SELECT max(no) FROM server_run)").await
+        self.note_run("UPDATE server_run SET alive_at = ? WHERE no = (SELECT max(no) FROM server_run)").await
     }
 
     /// Notes that the server stops, as it was asked to.
     pub async fn end_run(&self) -> Result<(), Error> {
-        self.note("UPDATE server_run SET stopped_at = ? WHERE no = (SELECT max(no) FROM server_run)").await
+        let at = self.inner.clock.now();
+        let stopped = ServerEvent {
+            at,
+            kind: ServerEventKind::Stopped,
+            from: None,
+            to: None,
+            reason: None,
+            duration_ms: None,
+        };
+        self.record_server_event(&stopped).await?;
+        self.note_run("UPDATE server_run SET stopped_at = ? WHERE no = (SELECT max(no) FROM server_run)")
+            .await
     }
 
-    async fn note(&self, sql: &'static str) -> Result<(), Error> {
+    async fn note_run(&self, sql: &'static str) -> Result<(), Error> {
         sqlx::query(sql)
             .bind(self.inner.clock.now().0)
             .execute(&self.inner.writer)
@@ -437,6 +452,22 @@ impl Store {
             .map(drop)
             .doing("noting that the server runs")
     }
+}
+
+/// What there is to tell when the server starts.
+fn starting(last: Option<&LastRun>, version: &str, now: Timestamp) -> Vec<ServerEvent> {
+    let event = |at, kind| ServerEvent { at, kind, from: None, to: None, reason: None, duration_ms: None };
+    let crashed = last.filter(|last| !last.clean).map(|last| ServerEvent {
+        duration_ms: Some(now.millis_since(last.ended_at)),
+        ..event(last.ended_at, ServerEventKind::Crashed)
+    });
+    let upgraded = last.filter(|last| last.version != version).map(|last| ServerEvent {
+        from: Some(last.version.clone()),
+        to: Some(version.to_owned()),
+        ..event(now, ServerEventKind::Upgraded)
+    });
+    let started = ServerEvent { to: Some(version.to_owned()), ..event(now, ServerEventKind::Started) };
+    crashed.into_iter().chain(upgraded).chain([started]).collect()
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! People who may see the page, their logins, and tokens for scripts.
 
 use protocol::{KeyHash, Timestamp};
-use sqlx::Row as _;
+use serde_json::json;
+use sqlx::{Row as _, Sqlite, Transaction};
 
+use crate::audit_log::{self, Actor, Deed, Subject};
 use crate::{Doing as _, Error, Store};
 
 /// What somebody may do.
@@ -52,33 +54,55 @@ impl Store {
     }
 
     /// Adds a person. False when the name is taken.
-    pub async fn add_person(&self, name: &str, role: Role, password_hash: &str) -> Result<bool, Error> {
+    pub async fn add_person(
+        &self,
+        by: &Actor,
+        name: &str,
+        role: Role,
+        password_hash: &str,
+    ) -> Result<bool, Error> {
+        let doing = "adding a person";
+        let now = self.inner.clock.now();
+        let mut tx = self.inner.writer.begin_with("BEGIN IMMEDIATE").await.doing(doing)?;
         let done = sqlx::query(
             "INSERT INTO person (name, role, password_hash, created_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
         )
         .bind(name)
         .bind(role.as_str())
         .bind(password_hash)
-        .bind(self.inner.clock.now().0)
-        .execute(&self.inner.writer)
+        .bind(now.0)
+        .execute(&mut *tx)
         .await
-        .doing("adding a person")?;
-        Ok(done.rows_affected() == 1)
+        .doing(doing)?;
+        if done.rows_affected() == 0 {
+            return Ok(false);
+        }
+        note_person(&mut tx, now, by, "user.add", name, role).await.doing(doing)?;
+        tx.commit().await.doing(doing)?;
+        Ok(true)
     }
 
     /// Adds the first person, an admin. False when somebody was first.
-    pub async fn add_first_person(&self, name: &str, password_hash: &str) -> Result<bool, Error> {
+    pub async fn add_first_person(&self, by: &Actor, name: &str, password_hash: &str) -> Result<bool, Error> {
+        let doing = "adding the first person";
+        let now = self.inner.clock.now();
+        let mut tx = self.inner.writer.begin_with("BEGIN IMMEDIATE").await.doing(doing)?;
         let done = sqlx::query(
             "INSERT INTO person (name, role, password_hash, created_at)
              SELECT ?, 'admin', ?, ? WHERE NOT EXISTS (SELECT 1 FROM person)",
         )
         .bind(name)
         .bind(password_hash)
-        .bind(self.inner.clock.now().0)
-        .execute(&self.inner.writer)
+        .bind(now.0)
+        .execute(&mut *tx)
         .await
-        .doing("adding the first person")?;
-        Ok(done.rows_affected() == 1)
+        .doing(doing)?;
+        if done.rows_affected() == 0 {
+            return Ok(false);
+        }
+        note_person(&mut tx, now, by, "setup", name, Role::Admin).await.doing(doing)?;
+        tx.commit().await.doing(doing)?;
+        Ok(true)
     }
 
     /// A person's password hash and role.
@@ -94,12 +118,14 @@ impl Store {
     /// Remembers a login, and forgets those that are over.
     pub async fn add_login(
         &self,
+        by: &Actor,
         cookie: &KeyHash,
         person: &str,
         csrf: &str,
         until: Timestamp,
     ) -> Result<(), Error> {
-        let now = self.inner.clock.now().0;
+        let at = self.inner.clock.now();
+        let now = at.0;
         let mut tx = self.inner.writer.begin_with("BEGIN IMMEDIATE").await.doing("adding a login")?;
         sqlx::query("DELETE FROM login WHERE expires_at < ?")
             .bind(now)
@@ -115,6 +141,8 @@ impl Store {
             .execute(&mut *tx)
             .await
             .doing("adding a login")?;
+        let deed = Deed { action: "login.ok", subject: None, before: None, after: None };
+        audit_log::write(&mut tx, at, by, &deed).await.doing("adding a login")?;
         tx.commit().await.doing("adding a login")
     }
 
@@ -140,35 +168,69 @@ impl Store {
     }
 
     /// Ends a login.
-    pub async fn remove_login(&self, cookie: &KeyHash) -> Result<(), Error> {
-        sqlx::query("DELETE FROM login WHERE hash = ?")
+    pub async fn remove_login(&self, by: &Actor, cookie: &KeyHash) -> Result<(), Error> {
+        let doing = "removing a login";
+        let mut tx = self.inner.writer.begin_with("BEGIN IMMEDIATE").await.doing(doing)?;
+        let done = sqlx::query("DELETE FROM login WHERE hash = ?")
             .bind(cookie.as_bytes().to_vec())
-            .execute(&self.inner.writer)
+            .execute(&mut *tx)
             .await
-            .map(drop)
-            .doing("removing a login")
+            .doing(doing)?;
+        if done.rows_affected() > 0 {
+            let deed = Deed { action: "logout", subject: None, before: None, after: None };
+            audit_log::write(&mut tx, self.inner.clock.now(), by, &deed).await.doing(doing)?;
+        }
+        tx.commit().await.doing(doing)
     }
 
     /// Remembers a token for scripts.
-    pub async fn add_token(&self, token: &KeyHash, role: Role, name: &str) -> Result<(), Error> {
+    pub async fn add_token(&self, by: &Actor, token: &KeyHash, role: Role, name: &str) -> Result<(), Error> {
+        let doing = "adding a token";
+        let now = self.inner.clock.now();
+        let mut tx = self.inner.writer.begin_with("BEGIN IMMEDIATE").await.doing(doing)?;
         sqlx::query("INSERT INTO bearer_token (hash, role, name, created_at) VALUES (?, ?, ?, ?)")
             .bind(token.as_bytes().to_vec())
             .bind(role.as_str())
             .bind(name)
-            .bind(self.inner.clock.now().0)
-            .execute(&self.inner.writer)
+            .bind(now.0)
+            .execute(&mut *tx)
             .await
-            .map(drop)
-            .doing("adding a token")
+            .doing(doing)?;
+        let deed = Deed {
+            action: "token.create",
+            subject: Some(Subject { kind: "token", id: name, name }),
+            before: None,
+            after: Some(json!({ "role": role.as_str() })),
+        };
+        audit_log::write(&mut tx, now, by, &deed).await.doing(doing)?;
+        tx.commit().await.doing(doing)
     }
 
-    /// What a token may do.
-    pub async fn token_role(&self, token: &KeyHash) -> Result<Option<Role>, Error> {
-        let role: Option<String> = sqlx::query_scalar("SELECT role FROM bearer_token WHERE hash = ?")
-            .bind(token.as_bytes().to_vec())
-            .fetch_optional(&self.inner.readers)
-            .await
-            .doing("reading a token")?;
-        Ok(role.and_then(|role| Role::parse(&role)))
+    /// What a token may do, and what it is called.
+    pub async fn token(&self, token: &KeyHash) -> Result<Option<(Role, String)>, Error> {
+        let row: Option<(String, String)> =
+            sqlx::query_as("SELECT role, name FROM bearer_token WHERE hash = ?")
+                .bind(token.as_bytes().to_vec())
+                .fetch_optional(&self.inner.readers)
+                .await
+                .doing("reading a token")?;
+        Ok(row.and_then(|(role, name)| Some((Role::parse(&role)?, name))))
     }
+}
+
+async fn note_person(
+    tx: &mut Transaction<'_, Sqlite>,
+    at: Timestamp,
+    by: &Actor,
+    action: &'static str,
+    name: &str,
+    role: Role,
+) -> Result<(), sqlx::Error> {
+    let deed = Deed {
+        action,
+        subject: Some(Subject { kind: "user", id: name, name }),
+        before: None,
+        after: Some(json!({ "role": role.as_str() })),
+    };
+    audit_log::write(tx, at, by, &deed).await
 }

@@ -1,9 +1,11 @@
 //! Adding, changing and removing devices and keys.
 
 use protocol::{ApiKey, DeviceId, DeviceTopic, KeyId, KeyKind, Timestamp, Topic, TopicFilter, limits};
+use serde_json::{Value, json};
 use sqlx::{Row as _, Sqlite, Transaction};
 
-use crate::{DeviceKind, Doing as _, Error, Store};
+use crate::audit_log::{self, Actor, Deed, Subject};
+use crate::{DeviceKind, Doing as _, Error, Store, error_groups};
 
 /// Why something was not done. A decision, not a failure.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -87,6 +89,7 @@ impl Store {
     /// Adds a device with its first key. The key is told here and never again.
     pub async fn add_device(
         &self,
+        by: &Actor,
         name: &str,
         tags: &[String],
         kind: DeviceKind,
@@ -105,26 +108,35 @@ impl Store {
             .bind(id.as_str())
             .bind(&name)
             .bind(kind.as_str())
-            .bind(tags)
+            .bind(&tags)
             .bind(now.0)
             .execute(&mut *edit.tx)
             .await
             .doing("adding a device")?;
-        let key = insert_device_key(&mut edit.tx, id, now).await?;
+        let (_, key) = insert_device_key(&mut edit.tx, id, now).await?;
+        let after = json!({ "name": name, "tags": parsed(&tags), "kind": kind.as_str() });
+        let deed = Deed {
+            action: "device.add",
+            subject: Some(Subject { kind: "device", id: id.as_str(), name: &name }),
+            before: None,
+            after: Some(after),
+        };
+        audit_log::write(&mut edit.tx, now, by, &deed).await.doing("adding a device")?;
         edit.commit(id).await?;
         Ok(Ok((id, key)))
     }
 
     /// The device that the server runs on, added when there is none; and a new key for it (its old ones are revoked).
     pub async fn local_device(&self, name: &str) -> Result<(DeviceId, ApiKey), Error> {
+        let by = Actor::server();
         if let Some(device) = self.devices().into_iter().find(|d| d.kind == DeviceKind::Local)
-            && let Ok(key) = self.rotate_key(device.id).await?
+            && let Ok(key) = self.rotate_key(&by, device.id).await?
         {
             return Ok((device.id, key));
         }
         let mut candidate = clean_name(name).unwrap_or_else(|_| "this machine".to_owned());
         for n in 2.. {
-            match self.add_device(&candidate, &[], DeviceKind::Local).await? {
+            match self.add_device(&by, &candidate, &[], DeviceKind::Local).await? {
                 Ok(added) => return Ok(added),
                 Err(_) => candidate = format!("this machine {n}"),
             }
@@ -135,6 +147,7 @@ impl Store {
     /// Changes a device's name or tags.
     pub async fn change_device(
         &self,
+        by: &Actor,
         id: DeviceId,
         name: Option<&str>,
         tags: Option<&[String]>,
@@ -150,24 +163,38 @@ impl Store {
         {
             return Ok(Err(Refusal::NameTaken(name.clone())));
         }
-        let done =
-            sqlx::query("UPDATE device SET name = coalesce(?, name), tags = coalesce(?, tags) WHERE id = ?")
-                .bind(name)
-                .bind(tags)
-                .bind(id.as_str())
-                .execute(&mut *edit.tx)
-                .await
-                .doing("changing a device")?;
-        if done.rows_affected() == 0 {
+        let Some((no, old_name, old_tags)) = known(&mut edit.tx, id).await? else {
             return Ok(Err(Refusal::NoDevice(id)));
+        };
+        let (new_name, new_tags) =
+            (name.unwrap_or_else(|| old_name.clone()), tags.unwrap_or_else(|| old_tags.clone()));
+        sqlx::query("UPDATE device SET name = ?, tags = ? WHERE no = ?")
+            .bind(&new_name)
+            .bind(&new_tags)
+            .bind(no)
+            .execute(&mut *edit.tx)
+            .await
+            .doing("changing a device")?;
+        if (&new_name, &new_tags) != (&old_name, &old_tags) {
+            let deed = Deed {
+                action: if new_name == old_name { "device.tag" } else { "device.rename" },
+                subject: Some(Subject { kind: "device", id: id.as_str(), name: &old_name }),
+                before: Some(json!({ "name": old_name, "tags": parsed(&old_tags) })),
+                after: Some(json!({ "name": new_name, "tags": parsed(&new_tags) })),
+            };
+            let now = self.inner.clock.now();
+            audit_log::write(&mut edit.tx, now, by, &deed).await.doing("changing a device")?;
         }
         edit.commit(id).await?;
         Ok(Ok(()))
     }
 
     /// Removes a device, its keys and all that was recorded of it.
-    pub async fn remove_device(&self, id: DeviceId) -> Result<Result<(), Refusal>, Error> {
+    pub async fn remove_device(&self, by: &Actor, id: DeviceId) -> Result<Result<(), Refusal>, Error> {
         let mut edit = self.edit("removing a device").await?;
+        let Some((no, name, tags)) = known(&mut edit.tx, id).await? else {
+            return Ok(Err(Refusal::NoDevice(id)));
+        };
         for what in DeviceTopic::ALL {
             sqlx::query("DELETE FROM retained WHERE topic = ?")
                 .bind(Topic { device: id, what }.name(&self.inner.root).as_str())
@@ -175,43 +202,59 @@ impl Store {
                 .await
                 .doing("removing a device")?;
         }
-        let done = sqlx::query("DELETE FROM device WHERE id = ?")
-            .bind(id.as_str())
+        sqlx::query("DELETE FROM device WHERE no = ?")
+            .bind(no)
             .execute(&mut *edit.tx)
             .await
             .doing("removing a device")?;
-        if done.rows_affected() == 0 {
-            return Ok(Err(Refusal::NoDevice(id)));
-        }
+        error_groups::forget_samples(&mut edit.tx, no).await.doing("removing a device")?;
+        let deed = Deed {
+            action: "device.remove",
+            subject: Some(Subject { kind: "device", id: id.as_str(), name: &name }),
+            before: Some(json!({ "name": name, "tags": parsed(&tags) })),
+            after: None,
+        };
+        let now = self.inner.clock.now();
+        audit_log::write(&mut edit.tx, now, by, &deed).await.doing("removing a device")?;
         edit.commit(id).await?;
         Ok(Ok(()))
     }
 
     /// A new key for a device; those before are revoked.
-    pub async fn rotate_key(&self, id: DeviceId) -> Result<Result<ApiKey, Refusal>, Error> {
+    pub async fn rotate_key(&self, by: &Actor, id: DeviceId) -> Result<Result<ApiKey, Refusal>, Error> {
+        let doing = "rotating a key";
         let now = self.inner.clock.now();
-        let mut edit = self.edit("rotating a key").await?;
-        let known: Option<i64> = sqlx::query_scalar("SELECT no FROM device WHERE id = ?")
-            .bind(id.as_str())
-            .fetch_optional(&mut *edit.tx)
-            .await
-            .doing("rotating a key")?;
-        if known.is_none() {
+        let mut edit = self.edit(doing).await?;
+        let Some((_, name, _)) = known(&mut edit.tx, id).await? else {
             return Ok(Err(Refusal::NoDevice(id)));
-        }
-        sqlx::query("UPDATE access_key SET revoked_at = ? WHERE device_id = ? AND revoked_at IS NULL")
-            .bind(now.0)
-            .bind(id.as_str())
-            .execute(&mut *edit.tx)
-            .await
-            .doing("rotating a key")?;
-        let key = insert_device_key(&mut edit.tx, id, now).await?;
+        };
+        let revoked: Vec<String> = sqlx::query_scalar(
+            "UPDATE access_key SET revoked_at = ? WHERE device_id = ? AND revoked_at IS NULL RETURNING id",
+        )
+        .bind(now.0)
+        .bind(id.as_str())
+        .fetch_all(&mut *edit.tx)
+        .await
+        .doing(doing)?;
+        let (key_id, key) = insert_device_key(&mut edit.tx, id, now).await?;
+        let deed = Deed {
+            action: "key.rotate",
+            subject: Some(Subject { kind: "device", id: id.as_str(), name: &name }),
+            before: Some(json!({ "key_ids": revoked })),
+            after: Some(json!({ "key_ids": [key_id.as_str()] })),
+        };
+        audit_log::write(&mut edit.tx, now, by, &deed).await.doing(doing)?;
         edit.commit(id).await?;
         Ok(Ok(key))
     }
 
     /// Makes a key for a reader or a service. The key is told here and never again.
-    pub async fn add_key(&self, name: &str, new: NewKey) -> Result<Result<(KeyId, ApiKey), Refusal>, Error> {
+    pub async fn add_key(
+        &self,
+        by: &Actor,
+        name: &str,
+        new: NewKey,
+    ) -> Result<Result<(KeyId, ApiKey), Refusal>, Error> {
         let name = match clean_name(name) {
             Ok(name) => name,
             Err(refusal) => return Ok(Err(refusal)),
@@ -234,6 +277,8 @@ impl Store {
         // The key names itself: a reader or a service has no device.
         let subject = own_subject(id);
         let key = ApiKey::generate(subject);
+        let (publish, subscribe) = (json(&publish), json(&subscribe));
+        let now = self.inner.clock.now();
         let mut edit = self.edit("adding a key").await?;
         sqlx::query(
             "INSERT INTO access_key (id, kind, name, hash, publish, subscribe, created_at)
@@ -241,32 +286,49 @@ impl Store {
         )
         .bind(id.as_str())
         .bind(kind.as_str())
-        .bind(name)
+        .bind(&name)
         .bind(key.hash().as_bytes().to_vec())
-        .bind(json(&publish))
-        .bind(json(&subscribe))
-        .bind(self.inner.clock.now().0)
+        .bind(&publish)
+        .bind(&subscribe)
+        .bind(now.0)
         .execute(&mut *edit.tx)
         .await
         .doing("adding a key")?;
+        let after =
+            json!({ "kind": kind.as_str(), "publish": parsed(&publish), "subscribe": parsed(&subscribe) });
+        let deed = Deed {
+            action: "key.add",
+            subject: Some(Subject { kind: "key", id: id.as_str(), name: &name }),
+            before: None,
+            after: Some(after),
+        };
+        audit_log::write(&mut edit.tx, now, by, &deed).await.doing("adding a key")?;
         edit.commit(subject).await?;
         Ok(Ok((id, key)))
     }
 
     /// Revokes a key. Its connections are closed by whoever serves them.
-    pub async fn revoke_key(&self, id: KeyId) -> Result<Result<(), Refusal>, Error> {
+    pub async fn revoke_key(&self, by: &Actor, id: KeyId) -> Result<Result<(), Refusal>, Error> {
+        let now = self.inner.clock.now();
         let mut edit = self.edit("revoking a key").await?;
-        let revoked: Option<Option<String>> = sqlx::query_scalar(
-            "UPDATE access_key SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL RETURNING device_id",
+        let revoked: Option<(Option<String>, String, String)> = sqlx::query_as(
+            "UPDATE access_key SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL RETURNING device_id, name, kind",
         )
-        .bind(self.inner.clock.now().0)
+        .bind(now.0)
         .bind(id.as_str())
         .fetch_optional(&mut *edit.tx)
         .await
         .doing("revoking a key")?;
-        let Some(device) = revoked else {
+        let Some((device, name, kind)) = revoked else {
             return Ok(Err(Refusal::NoKey(id)));
         };
+        let deed = Deed {
+            action: "key.revoke",
+            subject: Some(Subject { kind: "key", id: id.as_str(), name: &name }),
+            before: Some(json!({ "kind": kind, "device": device })),
+            after: None,
+        };
+        audit_log::write(&mut edit.tx, now, by, &deed).await.doing("revoking a key")?;
         let device = device.and_then(|device| DeviceId::parse(&device).ok());
         edit.commit(device.unwrap_or_else(|| own_subject(id))).await?;
         Ok(Ok(()))
@@ -299,6 +361,23 @@ fn own_subject(id: KeyId) -> DeviceId {
     DeviceId::parse(id.as_str()).expect("ids have one form")
 }
 
+/// A device's number, name and tags.
+async fn known(
+    tx: &mut Transaction<'_, Sqlite>,
+    id: DeviceId,
+) -> Result<Option<(i64, String, String)>, Error> {
+    sqlx::query_as("SELECT no, name, tags FROM device WHERE id = ?")
+        .bind(id.as_str())
+        .fetch_optional(&mut **tx)
+        .await
+        .doing("looking for a device")
+}
+
+/// A list as it is kept, for the audit log.
+fn parsed(list: &str) -> Value {
+    serde_json::from_str(list).unwrap_or_default()
+}
+
 async fn name_taken(tx: &mut Transaction<'_, Sqlite>, name: &str, but: DeviceId) -> Result<bool, Error> {
     let count: i64 = sqlx::query_scalar("SELECT count(*) FROM device WHERE name = ? AND id <> ?")
         .bind(name)
@@ -313,17 +392,17 @@ async fn insert_device_key(
     tx: &mut Transaction<'_, Sqlite>,
     device: DeviceId,
     now: Timestamp,
-) -> Result<ApiKey, Error> {
-    let key = ApiKey::generate(device);
+) -> Result<(KeyId, ApiKey), Error> {
+    let (id, key) = (KeyId::generate(), ApiKey::generate(device));
     sqlx::query(
         "INSERT INTO access_key (id, kind, name, device_id, hash, created_at) VALUES (?, 'device', '', ?, ?, ?)",
     )
-    .bind(KeyId::generate().as_str())
+    .bind(id.as_str())
     .bind(device.as_str())
     .bind(key.hash().as_bytes().to_vec())
     .bind(now.0)
     .execute(&mut **tx)
     .await
     .doing("adding a key")?;
-    Ok(key)
+    Ok((id, key))
 }

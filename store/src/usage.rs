@@ -45,7 +45,7 @@ impl Counts {
         self.input + self.output + self.cache_read + self.cache_write
     }
 
-    fn of(row: &SqliteRow) -> Self {
+    pub(crate) fn of(row: &SqliteRow) -> Self {
         Self {
             turns: row.get("turns"),
             error_turns: row.get("error_turns"),

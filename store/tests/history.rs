@@ -1,6 +1,6 @@
 //! The history: whatever comes in whatever order, settled or not, every rung says what a list of all samples says.
 
-#![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test")]
 #![allow(clippy::cast_precision_loss, reason = "small numbers")]
 
 mod common;

@@ -10,7 +10,7 @@ use protocol::{
     SpoolId, Timestamp, Usage, UsageRow, UsageTrigger,
 };
 use store::Verdict::{Known, New};
-use store::{Counts, Fact, Record, UsageBy};
+use store::{Counts, ErrorFilter, Fact, Page, Record, UsageBy};
 
 const QUARTER: Timestamp = Timestamp(NOW.0 - NOW.0 % QUARTER_MILLIS);
 
@@ -109,7 +109,7 @@ async fn of_two_ledgers_the_one_that_knows_more_of_a_quarter_counts() {
     assert_eq!(turns(&world, id).await, 50 + 6 + 31);
     let world = world.reopen().await;
     assert_eq!(turns(&world, id).await, 87);
-    world.store.remove_device(id).await.unwrap().unwrap();
+    world.store.remove_device(&by(), id).await.unwrap().unwrap();
     assert_eq!(world.store.usage(Timestamp(0), NOW, UsageBy::Day, None).await.unwrap(), []);
 }
 
@@ -158,13 +158,16 @@ async fn errors_come_once_and_newest_first() {
     assert_eq!(world.record(&batch).await, [New, New, Known]);
     let world = world.reopen().await;
     assert_eq!(world.record(&batch).await, [Known; 3]);
-    let all = world.store.errors(None, 10).await.unwrap();
+    let first = Page::first(10);
+    let all = world.store.errors_whole(&ErrorFilter::default(), first).await.unwrap();
     let messages: Vec<&str> = all.iter().map(|e| e.record.message.as_str()).collect();
     assert_eq!(messages, ["at -1000", "at -3000", "at -5000"]);
     let Fact::Log(_, log) = &batch[0].fact else { unreachable!() };
     assert_eq!(all[0].record, log.records[1]);
-    assert_eq!(world.store.errors(Some(two), 10).await.unwrap().len(), 1);
-    assert_eq!(world.store.errors(None, 1).await.unwrap().len(), 1);
+    assert_eq!(world.store.error(all[0].no).await.unwrap().as_ref(), Some(&all[0]));
+    let of_two = ErrorFilter { device: Some(two), ..ErrorFilter::default() };
+    let listed = world.store.errors(&of_two, first).await.unwrap();
+    assert!(listed.len() == 1 && listed[0].record.context.is_empty(), "a list is short");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Outages: each once, with what it was, and what they leave of the time.
 
-#![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test")]
 
 mod common;
 
@@ -8,7 +8,7 @@ use common::*;
 use protocol::{
     BootId, DeviceId, Event, EventKind, Events, GatewayState, Host, OpenClaw, Presence, SpoolId, Timestamp,
 };
-use store::{Fact, Outage, OutageFilter, OutageLabel, Record};
+use store::{EventFilter, Fact, Outage, OutageFilter, OutageLabel, Page, Record};
 
 const MINUTE: i64 = 60_000;
 
@@ -121,6 +121,21 @@ async fn uptime_leaves_out_the_time_before_the_first_birth_and_the_servers_own()
     world.clock.set(at(61));
     let last = world.store.begin_run("1.0.1").await.unwrap().unwrap();
     assert_eq!((last.ended_at, last.clean), (at(60), true));
+    let told =
+        world.store.fleet_events(&EventFilter::default(), Page { after: None, limit: 20 }).await.unwrap();
+    let told: Vec<_> =
+        told.iter().rev().map(|e| (e.kind.as_str(), e.event.at, e.event.duration_ms)).collect();
+    assert_eq!(
+        told,
+        [
+            ("server_started", at(0), None),
+            ("server_crashed", at(40), Some(10 * 60_000)),
+            ("server_upgraded", at(50), None),
+            ("server_started", at(50), None),
+            ("server_stopped", at(60), None),
+            ("server_started", at(61), None),
+        ]
+    );
     world.clock.set(at(70));
     let spans = world.store.down_spans(at(0), at(100)).await.unwrap();
     assert_eq!(spans, [(at(40), at(50)), (at(60), at(61))]);

@@ -201,7 +201,7 @@ async fn a_device_removed_by_another_process_is_a_stranger_and_harms_nobody() {
     let spool = SpoolId::generate();
     world.record(&[birth(gone, 1, NOW), live(gone, spool, 1)]).await;
     // Not seen yet by the first store.
-    world.second().await.remove_device(gone).await.unwrap().unwrap();
+    world.second().await.remove_device(&by(), gone).await.unwrap().unwrap();
     let mut feed = world.store.feed();
     let verdicts = world.record(&[live(gone, spool, 2), live(stays, spool, 1), will(gone, 1, NOW)]).await;
     assert_eq!(verdicts, [Stranger, New, Stranger]);

@@ -264,7 +264,7 @@ async fn no_planted_secret_and_no_message_leaves_the_device() {
     }
     assert!(seen.contains("[secret]") && seen.contains("[number]"), "it was told that something was cut");
     let errors = server.get("/errors");
-    assert_eq!(errors.as_array().unwrap().len(), 5, "{errors}");
+    assert_eq!(errors["items"].as_array().unwrap().len(), 5, "{errors}");
 
     let shown = Command::new(agent_program()).args(["show", "--openclaw-home"]).arg(&home).output().unwrap();
     let shown = String::from_utf8(shown.stdout).unwrap();

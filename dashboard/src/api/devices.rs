@@ -107,12 +107,12 @@ fn added(app: &App, headers: &HeaderMap, id: DeviceId, key: &ApiKey) -> Result<A
 )]
 pub(super) async fn add(
     State(app): State<App>,
-    _: Admin,
+    Admin(by): Admin,
     headers: HeaderMap,
     new: Result<Json<NewDevice>, JsonRejection>,
 ) -> Result<(StatusCode, Json<AddedDeviceView>), ApiError> {
     let Json(new) = new?;
-    let (id, key) = app.store.add_device(&new.name, &new.tags, DeviceKind::Agent).await??;
+    let (id, key) = app.store.add_device(&by, &new.name, &new.tags, DeviceKind::Agent).await??;
     Ok((StatusCode::CREATED, Json(added(&app, &headers, id, &key)?)))
 }
 
@@ -131,12 +131,12 @@ pub(super) async fn add(
 )]
 pub(super) async fn change(
     State(app): State<App>,
-    _: Admin,
+    Admin(by): Admin,
     Path(id): Path<String>,
     patch: Result<Json<DevicePatch>, JsonRejection>,
 ) -> Result<Json<DeviceView>, ApiError> {
     let (Json(patch), id) = (patch?, device_id(&id)?);
-    app.store.change_device(id, patch.name.as_deref(), patch.tags.as_deref()).await??;
+    app.store.change_device(&by, id, patch.name.as_deref(), patch.tags.as_deref()).await??;
     let device = app.store.device(id).ok_or_else(|| ApiError::not_found("device"))?;
     Ok(Json(DeviceView::of(device, app.store.clock().now())))
 }
@@ -155,12 +155,12 @@ pub(super) async fn change(
 )]
 pub(super) async fn remove(
     State(app): State<App>,
-    _: Admin,
+    Admin(by): Admin,
     Path(id): Path<String>,
 ) -> Result<StatusCode, ApiError> {
     let id = device_id(&id)?;
     refuse_local(&app, id, "Set `[local_agent] enabled = false` and restart the server, then remove it.")?;
-    app.store.remove_device(id).await??;
+    app.store.remove_device(&by, id).await??;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -178,13 +178,13 @@ pub(super) async fn remove(
 )]
 pub(super) async fn rotate_key(
     State(app): State<App>,
-    _: Admin,
+    Admin(by): Admin,
     headers: HeaderMap,
     Path(id): Path<String>,
 ) -> Result<Json<AddedDeviceView>, ApiError> {
     let id = device_id(&id)?;
     refuse_local(&app, id, "Its key is the server's own.")?;
-    let key = app.store.rotate_key(id).await??;
+    let key = app.store.rotate_key(&by, id).await??;
     Ok(Json(added(&app, &headers, id, &key)?))
 }
 

@@ -5,9 +5,13 @@
     reason = "what `utoipa::path` makes of `params` names types by their whole path"
 )]
 
+mod audit_log;
 mod devices;
 mod errors;
+mod events;
+mod export;
 mod health;
+mod parse;
 mod samples;
 mod session;
 mod usage;
@@ -34,9 +38,18 @@ pub(crate) fn resources() -> OpenApiRouter<App> {
         .routes(routes!(devices::show, devices::change, devices::remove))
         .routes(routes!(devices::rotate_key))
         .routes(routes!(samples::show))
-        .routes(routes!(errors::events))
+        .routes(routes!(events::of_device))
         .routes(routes!(usage::show))
+        .routes(routes!(export::all_usage))
         .routes(routes!(errors::list))
+        .routes(routes!(errors::show))
+        .routes(routes!(errors::groups))
+        .routes(routes!(errors::show_group, errors::change_group))
+        .routes(routes!(export::all_errors))
+        .routes(routes!(events::list))
+        .routes(routes!(export::all_events))
+        .routes(routes!(audit_log::list))
+        .routes(routes!(export::all_deeds))
         .routes(routes!(openapi::show))
 }
 

@@ -6,6 +6,7 @@ use axum::extract::rejection::JsonRejection;
 use axum::http::{HeaderMap, StatusCode};
 use axum_extra::extract::cookie::CookieJar;
 use protocol::KeyHash;
+use store::Actor;
 
 use crate::auth::{self, Peer, Proof, Tried, Viewer, authenticate, check_credentials};
 use crate::error::ApiError;
@@ -48,7 +49,7 @@ async fn signed_in(
     let (cookie, csrf) = auth::sign_in(app, peer, name).await?;
     let (_, role) = app.store.person(name).await?.ok_or_else(ApiError::unauthenticated)?;
     let proof = Proof::Cookie(KeyHash::of(cookie.value().as_bytes()));
-    let viewer = Viewer { name: Some(name.to_owned()), role, csrf: Some(csrf), proof };
+    let viewer = Viewer { name: Some(name.to_owned()), role, csrf: Some(csrf), proof, token: None };
     Ok((jar.add(cookie), Json(view(app, Some(viewer)).await?)))
 }
 
@@ -90,7 +91,7 @@ pub(super) async fn set_up(
     let name = form.name.trim().to_owned();
     check_credentials(&name, &form.password).map_err(|(field, why)| ApiError::invalid(field, why))?;
     let hash = auth::hash_password(form.password).await.map_err(|error| ApiError::internal(&error))?;
-    if !app.store.add_first_person(&name, &hash).await? {
+    if !app.store.add_first_person(&Actor::user(&name, peer.address), &name, &hash).await? {
         return Err(refused());
     }
     *lock(&app.setup) = None;
@@ -130,6 +131,7 @@ pub(super) async fn log_in(
     app.attempts.count(&tried, limit, Instant::now()).map_err(ApiError::too_many)?;
     if !auth::verify(&app, &name, form.password).await? {
         tracing::warn!(peer.address = %peer.address, "login refused");
+        app.store.note_refused_login(&name, peer.address).await?;
         return Err(ApiError::new(
             StatusCode::UNAUTHORIZED,
             "bad_credentials",
@@ -156,8 +158,8 @@ pub(super) async fn log_out(
     jar: CookieJar,
     viewer: Viewer,
 ) -> Result<(CookieJar, StatusCode), ApiError> {
-    if let Proof::Cookie(cookie) = viewer.proof {
-        app.store.remove_login(&cookie).await?;
+    if let Proof::Cookie(cookie) = &viewer.proof {
+        app.store.remove_login(&viewer.actor(peer), cookie).await?;
         app.logouts.send_modify(|times| *times += 1);
     }
     Ok((jar.add(auth::end_cookie(peer)), StatusCode::NO_CONTENT))

@@ -5,7 +5,7 @@ use protocol::{ApiKey, DeviceId};
 use serde_json::json;
 use store::{Device, DeviceKind, Store};
 
-use super::{open, print};
+use super::{open, print, who};
 use crate::cli::DeviceCommand;
 use crate::config::Config;
 use crate::data_dir;
@@ -16,15 +16,15 @@ pub(super) async fn run(command: DeviceCommand, config: &Config, json: bool) -> 
     let store = open(config, matches!(command, DeviceCommand::Add { .. })).await?;
     match command {
         DeviceCommand::Add { name, tags } => {
-            let (id, key) = store.add_device(&name, &tags, DeviceKind::Agent).await??;
+            let (id, key) = store.add_device(&who::actor(), &name, &tags, DeviceKind::Agent).await??;
             show_key(config, &store, id, &key, json)?;
         }
         DeviceCommand::RotateKey { id } => {
-            let key = store.rotate_key(id).await??;
+            let key = store.rotate_key(&who::actor(), id).await??;
             show_key(config, &store, id, &key, json)?;
         }
         DeviceCommand::Remove { id } => {
-            store.remove_device(id).await??;
+            store.remove_device(&who::actor(), id).await??;
             print(json, &json!({ "removed": id.to_string() }), || format!("removed {id}"));
         }
         DeviceCommand::List => {

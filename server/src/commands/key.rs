@@ -1,7 +1,7 @@
 use serde_json::json;
 use store::NewKey;
 
-use super::{open, print};
+use super::{open, print, who};
 use crate::cli::{KeyCommand, NewKeyKind};
 use crate::config::Config;
 
@@ -30,7 +30,7 @@ pub(super) async fn run(command: KeyCommand, config: &Config, json: bool) -> any
                 }
             };
             let name = if name.is_empty() { "unnamed" } else { &name };
-            let (id, key) = store.add_key(name, new).await??;
+            let (id, key) = store.add_key(&who::actor(), name, new).await??;
             print(json, &json!({ "id": id.to_string(), "key": key.reveal() }), || {
                 format!(
                     "{name} ({id})\n\nThe key is shown now and never again. It is the MQTT password; any user name will do:\n\n    {}\n",
@@ -62,7 +62,7 @@ pub(super) async fn run(command: KeyCommand, config: &Config, json: bool) -> any
             });
         }
         KeyCommand::Revoke { id } => {
-            store.revoke_key(id).await??;
+            store.revoke_key(&who::actor(), id).await??;
             print(json, &json!({ "revoked": id.to_string() }), || format!("revoked {id}"));
         }
     }

@@ -5,6 +5,7 @@ mod doctor;
 mod health;
 mod key;
 mod people;
+mod who;
 
 use std::process::ExitCode;
 

@@ -4,7 +4,7 @@ use anyhow::{Context as _, bail};
 use protocol::KeyHash;
 use serde_json::json;
 
-use super::{open, print};
+use super::{open, print, who};
 use crate::cli::{TokenCommand, UserCommand};
 use crate::config::Config;
 
@@ -12,7 +12,7 @@ pub(super) async fn token(command: TokenCommand, config: &Config, json: bool) ->
     let TokenCommand::Create { role, name } = command;
     let store = open(config, true).await?;
     let token = format!("ocwt_{}", protocol::new_secret());
-    store.add_token(&KeyHash::of(token.as_bytes()), role.into(), &name).await?;
+    store.add_token(&who::actor(), &KeyHash::of(token.as_bytes()), role.into(), &name).await?;
     print(json, &json!({ "token": token }), || {
         format!(
             "The token is shown now and never again. Send it as `Authorization: Bearer TOKEN`:\n\n    {token}\n"
@@ -35,7 +35,7 @@ pub(super) async fn user(command: UserCommand, config: &Config, json: bool) -> a
     }
     let store = open(config, true).await?;
     let hash = dashboard::hash_password(password).await?;
-    if !store.add_person(&name, role.into(), &hash).await? {
+    if !store.add_person(&who::actor(), &name, role.into(), &hash).await? {
         bail!("there is a user named \"{name}\" already");
     }
     print(json, &json!({ "name": name }), || format!("added {name}"));

@@ -8,11 +8,16 @@ use protocol::{
     Clock, Cpu, DeviceId, DeviceTopic, Host, OfflineReason, Payload as _, Presence, Qos, Report, SpoolId,
     Timestamp, Topic, TopicRoot,
 };
-use store::{Config, DeviceKind, Error, Fact, Record, RetainedRow, Store, Verdict};
+use store::{Actor, Config, DeviceKind, Error, Fact, Record, RetainedRow, Store, Verdict};
 use tempfile::TempDir;
 
 pub const NOW: Timestamp = Timestamp(1_800_000_000_000);
 pub const DAY: i64 = 86_400_000;
+
+/// Whoever changes things in a test.
+pub fn by() -> Actor {
+    Actor::cli("tester")
+}
 
 pub struct World {
     pub dir: TempDir,
@@ -44,7 +49,7 @@ impl World {
     }
 
     pub async fn device(&self, name: &str) -> DeviceId {
-        self.store.add_device(name, &[], DeviceKind::Agent).await.unwrap().unwrap().0
+        self.store.add_device(&by(), name, &[], DeviceKind::Agent).await.unwrap().unwrap().0
     }
 
     pub async fn record(&self, records: &[Record]) -> Vec<Verdict> {

@@ -76,7 +76,165 @@ unmetered_turns: number, };
 
 export type UsageGroupView = { key: string, usage: UsageView, };
 
-export type ErrorRecordView = { no: number, device: string, at: string, level: "warning" | "error" | "exception" | "crash" | "unknown", gateway: string, subsystem: string | null, message: string, fingerprint: string, count: number, error_name: string | null, reason: string | null, provider: string | null, model: string | null, agent: string | null, version: string | null, stack: string | null, context: Array<string>, };
+export type ErrorListView = { items: Array<ErrorRowView>, 
+/**
+ * Send it as `cursor` for what comes after; absent at the end.
+ */
+next: string | null, };
+
+export type ErrorRowView = { no: number, device: string, device_name: string, 
+/**
+ * When it happened; of several alike, when the first did.
+ */
+at: string, 
+/**
+ * When the server was told.
+ */
+received_at: string, level: "warning" | "error" | "exception" | "crash" | "unknown", gateway: string, subsystem: string | null, message: string, 
+/**
+ * What alike ones of all devices have in common.
+ */
+fingerprint: string, 
+/**
+ * How many alike it stands for.
+ */
+count: number, error_name: string | null, reason: string | null, provider: string | null, model: string | null, agent: string | null, version: string | null, };
+
+export type ErrorRecordView = { error: ErrorRowView, 
+/**
+ * Where in the program.
+ */
+stack: string | null, 
+/**
+ * Of a crash: the last lines of the log before it, oldest first.
+ */
+context: Array<string>, };
+
+export type ErrorGroupListView = { items: Array<ErrorGroupView>, 
+/**
+ * Send it as `cursor` for what comes after; absent at the end.
+ */
+next: string | null, };
+
+export type ErrorGroupView = { fingerprint: string, level: "warning" | "error" | "exception" | "crash" | "unknown", 
+/**
+ * Of the newest one.
+ */
+message: string, subsystem: string | null, error_name: string | null, first_seen_at: string, last_seen_at: string, 
+/**
+ * How many, also of records that are forgotten.
+ */
+count: number, 
+/**
+ * On how many devices.
+ */
+devices: number, 
+/**
+ * Under which versions of OpenClaw, the last seen first; at most 20.
+ */
+versions: Array<string>, 
+/**
+ * How many in each of the last 24 hours, the present one last.
+ */
+recent: Array<number>, state: "open" | "resolved" | "ignored", 
+/**
+ * Since when it is in this state; absent when nobody ever decided.
+ */
+state_at: string | null, 
+/**
+ * Who decided; absent when it opened again by itself.
+ */
+state_by: string | null, 
+/**
+ * When it happened again after it was resolved.
+ */
+reopened_at: string | null, };
+
+export type ErrorGroupDetailView = { group: ErrorGroupView, 
+/**
+ * The last seen first; at most 200.
+ */
+devices: Array<ErrorGroupDeviceView>, 
+/**
+ * The last seen first; at most 20.
+ */
+versions: Array<ErrorGroupVersionView>, 
+/**
+ * The last 48 hours, oldest first.
+ */
+hours: Array<TrendPointView>, 
+/**
+ * The last 30 days of UTC, oldest first.
+ */
+days: Array<TrendPointView>, };
+
+export type ErrorGroupDeviceView = { device: string, name: string, count: number, first_seen_at: string, last_seen_at: string, };
+
+export type ErrorGroupVersionView = { version: string, count: number, devices: number, first_seen_at: string, last_seen_at: string, };
+
+export type TrendPointView = { 
+/**
+ * Its beginning.
+ */
+at: string, count: number, };
+
+export type ErrorGroupPatch = { state: "open" | "resolved" | "ignored", };
+
+export type FleetEventListView = { items: Array<FleetEventView>, 
+/**
+ * Send it as `cursor` for what comes after; absent at the end.
+ */
+next: string | null, };
+
+export type FleetEventView = { no: number, 
+/**
+ * Absent for the server itself.
+ */
+device: string | null, device_name: string | null, at: string, 
+/**
+ * When the server was told.
+ */
+received_at: string, kind: string, gateway: string | null, from: string | null, to: string | null, reason: string | null, duration_ms: number | null, count: number | null, action: string | null, status: string | null, };
+
+export type AuditListView = { items: Array<AuditEntryView>, 
+/**
+ * Send it as `cursor` for what comes after; absent at the end.
+ */
+next: string | null, };
+
+export type AuditEntryView = { no: number, at: string, actor_kind: "user" | "token" | "cli" | "server", 
+/**
+ * Empty for a refused login under a name that nobody has: it may be a password in the wrong field.
+ */
+actor: string, 
+/**
+ * From where; absent for the command line and the server.
+ */
+address: string | null, 
+/**
+ * Such as `device.rename`.
+ */
+action: string, subject_kind: string | null, subject_id: string | null, 
+/**
+ * What it was called then.
+ */
+subject_name: string | null, 
+/**
+ * What it was, without secrets.
+ */
+before: unknown, 
+/**
+ * What it is since, without secrets.
+ */
+after: unknown, 
+/**
+ * How many alike this stands for: refused logins.
+ */
+count: number, 
+/**
+ * When the last of them was.
+ */
+last_at: string | null, };
 
 export type EventView = { at: string, kind: string, gateway: string | null, from: string | null, to: string | null, reason: string | null, duration_ms: number | null, count: number | null, action: string | null, status: string | null, };
 
