@@ -10,6 +10,7 @@ mod contract;
 mod docs;
 mod error;
 pub mod export;
+mod history_views;
 mod invitation;
 mod live;
 #[cfg(test)]

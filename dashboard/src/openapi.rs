@@ -26,6 +26,7 @@ const DESCRIPTION: &str = include_str!("openapi.md");
         (name = "session", description = "Who is asking. Scripts need none of it: they send a bearer token."),
         (name = "devices", description = "The machines that are watched."),
         (name = "samples", description = "What was measured on a device over time."),
+        (name = "outages", description = "When devices were away, and how much of the time they were there."),
         (name = "errors", description = "Errors, crashes and events of OpenClaw, as devices told them."),
         (name = "audit", description = "What people did on the server."),
         (name = "usage", description = "Tokens and what they cost."),
@@ -44,6 +45,16 @@ pub(crate) mod words {
 
     pub(crate) fn role() -> Object {
         one_of(&["admin", "viewer"])
+    }
+
+    pub(crate) fn outage_label() -> Object {
+        let words = store::OutageLabel::ALL.map(store::OutageLabel::as_str);
+        let mut known: Vec<Option<&str>> = words.into_iter().map(Some).collect();
+        known.push(None);
+        ObjectBuilder::new()
+            .schema_type(utoipa::openapi::schema::SchemaType::from_iter([Type::String, Type::Null]))
+            .enum_values(Some(known))
+            .build()
     }
 
     pub(crate) fn device_kind() -> Object {

@@ -701,6 +701,10 @@ mod tests {
             CommandsView,
             SeriesView,
             GapView,
+            crate::history_views::OutageListView,
+            crate::history_views::OutageView,
+            crate::history_views::UptimeView,
+            crate::history_views::FleetAtView,
             crate::live::Frame,
         );
         out.push_str(

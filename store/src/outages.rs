@@ -7,7 +7,8 @@
 use protocol::{DeviceId, EventKind, GatewayState, OfflineReason, Timestamp};
 use sqlx::{Row as _, Sqlite, Transaction};
 
-use crate::{Doing as _, Error, Range, Rung, ServerEvent, ServerEventKind, Store, events, lock};
+use crate::page::Filtered as _;
+use crate::{Doing as _, Error, Place, Range, Rung, ServerEvent, ServerEventKind, Store, events, lock};
 
 /// How long after a device's return its outage is looked at again, in milliseconds: its backlog is there by then.
 const BACKLOG_MS: i64 = 3_600_000;
@@ -122,10 +123,10 @@ pub struct OutageFilter {
     pub from: Option<Timestamp>,
     /// That began before this moment.
     pub to: Option<Timestamp>,
-    /// That were this.
-    pub label: Option<OutageLabel>,
-    /// Behind this one: its beginning and number.
-    pub after: Option<(Timestamp, i64)>,
+    /// That were one of these; empty: any.
+    pub labels: Vec<OutageLabel>,
+    /// Behind this place.
+    pub after: Option<Place>,
 }
 
 /// A span of time: its beginning, and its end.
@@ -239,11 +240,9 @@ impl Store {
         if let Some(to) = filter.to {
             query.push(" AND o.from_at < ").push_bind(to.0);
         }
-        if let Some(label) = filter.label {
-            query.push(" AND o.label = ").push_bind(label.as_str());
-        }
-        if let Some((from, no)) = filter.after {
-            query.push(" AND (o.from_at, o.no) < (").push_bind(from.0).push(", ").push_bind(no).push(")");
+        query.one_of("o.label", filter.labels.iter().map(|label| label.as_str()));
+        if let Some(Place { at, no }) = filter.after {
+            query.push(" AND (o.from_at, o.no) < (").push_bind(at.0).push(", ").push_bind(no).push(")");
         }
         query.push(" ORDER BY o.from_at DESC, o.no DESC LIMIT ").push_bind(limit);
         let rows = query.build().fetch_all(&self.inner.readers).await.doing("reading outages")?;

@@ -8,7 +8,7 @@ use common::*;
 use protocol::{
     BootId, DeviceId, Event, EventKind, Events, GatewayState, Host, OpenClaw, Presence, SpoolId, Timestamp,
 };
-use store::{EventFilter, Fact, Outage, OutageFilter, OutageLabel, Page, Record};
+use store::{EventFilter, Fact, Outage, OutageFilter, OutageLabel, Page, Place, Record};
 
 const MINUTE: i64 = 60_000;
 
@@ -98,10 +98,13 @@ async fn another_boot_is_a_reboot_and_a_goodbye_is_the_agent() {
     let any = OutageFilter::default;
     assert_eq!(pick(any(), 1).await, [at(5)]);
     let first = world.store.outages(&any(), 1).await.unwrap().remove(0);
-    assert_eq!(pick(OutageFilter { after: Some((first.from, first.no)), ..any() }, 9).await, [at(1)]);
+    assert_eq!(
+        pick(OutageFilter { after: Some(Place { at: first.from, no: first.no }), ..any() }, 9).await,
+        [at(1)]
+    );
     assert_eq!(pick(OutageFilter { from: Some(at(3)), ..any() }, 9).await, [at(5)]);
     assert_eq!(pick(OutageFilter { to: Some(at(3)), ..any() }, 9).await, [at(1)]);
-    assert_eq!(pick(OutageFilter { label: Some(OutageLabel::HostRebooted), ..any() }, 9).await, [at(1)]);
+    assert_eq!(pick(OutageFilter { labels: vec![OutageLabel::HostRebooted], ..any() }, 9).await, [at(1)]);
 }
 
 #[tokio::test]

@@ -10,7 +10,9 @@ mod devices;
 mod errors;
 mod events;
 mod export;
+mod fleet;
 mod health;
+mod outages;
 mod parse;
 mod samples;
 mod session;
@@ -37,6 +39,8 @@ pub(crate) fn resources() -> OpenApiRouter<App> {
         .routes(routes!(devices::list, devices::add))
         .routes(routes!(devices::show, devices::change, devices::remove))
         .routes(routes!(devices::rotate_key))
+        .routes(routes!(fleet::at))
+        .routes(routes!(outages::list))
         .routes(routes!(samples::show))
         .routes(routes!(events::of_device))
         .routes(routes!(usage::show))

@@ -337,6 +337,50 @@ to: string | null,
  */
 reason: string, };
 
+export type OutageListView = { items: Array<OutageView>, 
+/**
+ * Send it as `cursor` for what comes after; absent at the end.
+ */
+next: string | null, };
+
+export type OutageView = { no: number, device: string, device_name: string | null, from: string, 
+/**
+ * Absent while it lasts.
+ */
+to: string | null, 
+/**
+ * Until now, while it lasts.
+ */
+duration_s: number, 
+/**
+ * What was known when it began.
+ */
+reason: string | null, 
+/**
+ * What it was; absent while it lasts.
+ */
+label: "host_rebooted" | "machine_slept" | "gateway_crashed" | "agent_restarted" | "server_down" | "network_only" | null, 
+/**
+ * Whether OpenClaw ran all the time; absent when nothing was measured meanwhile.
+ */
+openclaw_kept_running: boolean | null, };
+
+export type UptimeView = { from: string, to: string, 
+/**
+ * Of the time that is known; absent when nothing is.
+ */
+uptime_pct: number | null, online_s: number, offline_s: number, };
+
+export type FleetAtView = { time: string, 
+/**
+ * How fine the numbers are.
+ */
+rung: "raw" | "5m" | "1h", 
+/**
+ * The server was down: this is how things were before.
+ */
+server_down: boolean, devices: Array<DeviceView>, };
+
 export type Frame = { "type": "snapshot", rev: number, server_time: string, 
 /**
  * Why nothing can be recorded now.
