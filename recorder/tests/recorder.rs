@@ -53,7 +53,7 @@ impl Senders {
 }
 
 struct World {
-    _dir: TempDir,
+    dir: TempDir,
     store: Store,
     device: DeviceId,
     senders: Arc<Senders>,
@@ -95,7 +95,7 @@ impl World {
         });
         let (drain, hard) = (CancellationToken::new(), CancellationToken::new());
         Self {
-            _dir: dir,
+            dir,
             store,
             device,
             senders: Arc::default(),
@@ -370,7 +370,7 @@ async fn devices_that_do_not_come_back_after_a_restart_are_offline() {
     words.lock().unwrap().clear();
     let config = Config {
         topic_root: TopicRoot::default(),
-        data_dir: world._dir.path().to_owned(),
+        data_dir: world.dir.path().to_owned(),
         gather: Duration::ZERO,
         min_free_bytes: 0,
     };
@@ -403,13 +403,14 @@ async fn with_too_little_room_nothing_is_acknowledged_until_there_is_room_again(
     let (inbox, receiver) = mpsc::channel(8);
     let config = |min_free_bytes| Config {
         topic_root: TopicRoot::default(),
-        data_dir: world._dir.path().to_owned(),
+        data_dir: world.dir.path().to_owned(),
         gather: Duration::ZERO,
         min_free_bytes,
     };
     let full = Recorder::new(config(u64::MAX), world.store.clone(), receiver, |_: &Publication| {});
     let (handle, hard) = (full.handle(), CancellationToken::new());
-    let running = tokio::spawn(full.run(CancellationToken::new(), hard.clone()));
+    let mut running = JoinSet::new();
+    running.spawn(full.run(CancellationToken::new(), hard.clone()));
     let payload = format!(r#"{{"v":1,"spool":"{SPOOL}","seq":1,"at":{}}}"#, NOW.0);
     let message = || Message {
         device: Some(world.device),
@@ -426,15 +427,15 @@ async fn with_too_little_room_nothing_is_acknowledged_until_there_is_room_again(
     until("it says so", || handle.trouble() == Some(recorder::Trouble::DiskLow)).await;
     assert_eq!(handle.failing_since(), Some(NOW));
     hard.cancel();
-    running.await.unwrap();
+    running.join_next().await.unwrap().unwrap();
     assert_eq!(world.recorded().await, [0i64; 0]);
     // There is room: the device sends it again.
     let (inbox, receiver) = mpsc::channel(8);
     let free = Recorder::new(config(1), world.store.clone(), receiver, |_: &Publication| {});
     let (handle, drain) = (free.handle(), CancellationToken::new());
-    let running = tokio::spawn(free.run(drain.clone(), CancellationToken::new()));
+    running.spawn(free.run(drain.clone(), CancellationToken::new()));
     inbox.send(Delivery { message: message(), ack: Ack::new(world.senders.clone(), 1) }).await.unwrap();
     drain.cancel();
-    running.await.unwrap();
+    running.join_next().await.unwrap().unwrap();
     assert_eq!((world.recorded().await, handle.trouble()), (vec![1], None));
 }

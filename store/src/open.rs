@@ -81,6 +81,9 @@ impl Store {
             .max_connections(1)
             .idle_timeout(None)
             .max_lifetime(None)
+            // On a full disk SQLite ends the transaction by itself, and sqlx believes that it is still under way: every
+            // further one would fail.
+            .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
             .connect_with(options.clone().pragma("cache_size", "-65536"))
             .await
             .map_err(|source| damage(&path, source, "opening"))?;

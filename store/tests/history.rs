@@ -54,21 +54,17 @@ fn samples() -> impl Strategy<Value = Vec<Sample>> {
         prop::option::of(1u64..1_000),
         any::<bool>(),
     );
+    let one = one.prop_map(|(device, minute, cpu, memory, late)| Sample {
+        device,
+        seq: 0,
+        at: NOW.0 - 3 * HOUR + minute * MINUTE,
+        cpu: cpu.map(f64::from),
+        memory: memory.map(|m| m * 1024),
+        late,
+    });
     prop::collection::vec(one, 1..60).prop_map(|list| {
-        let sample = |(i, (device, minute, cpu, memory, late)): (
-            usize,
-            (usize, i64, Option<u32>, Option<u64>, bool),
-        )| {
-            Sample {
-                device,
-                seq: i as u64,
-                at: NOW.0 - 3 * HOUR + minute * MINUTE,
-                cpu: cpu.map(f64::from),
-                memory: memory.map(|m| m * 1024),
-                late,
-            }
-        };
-        list.into_iter().enumerate().map(sample).collect()
+        let numbered = |(i, sample): (usize, Sample)| Sample { seq: i as u64, ..sample };
+        list.into_iter().enumerate().map(numbered).collect()
     })
 }
 

@@ -124,7 +124,29 @@ pub struct Server {
     pub broker: String,
     environment: Vec<(String, String)>,
     token: String,
+    /// Ends before the folder that it is in, and after the process that uses it.
+    _disk: Option<SmallDisk>,
     folder: TempDir,
+}
+
+/// A file system of a few megabytes in memory.
+#[derive(Debug)]
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// `None` where this user may not mount.
+    fn mount(at: &Path, mib: u32) -> Option<Self> {
+        std::fs::create_dir_all(at).expect("a folder can be made");
+        let size = format!("size={mib}m");
+        let done = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(at).output();
+        done.is_ok_and(|output| output.status.success()).then(|| Self(at.to_owned()))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        drop(Command::new("umount").arg("--lazy").arg(&self.0).status());
+    }
 }
 
 /// A device that was added, with its key.
@@ -147,6 +169,17 @@ impl Server {
     /// The same with settings from the environment, such as `("LOCAL_AGENT__ENABLED", "true")`.
     pub async fn start_with(settings: &[(&str, &str)]) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
+        Self::start_in(folder, None, settings).await
+    }
+
+    /// The same with its data on a disk of so many MiB; `None` where this user may not mount one.
+    pub async fn start_on_disk(mib: u32, settings: &[(&str, &str)]) -> Option<Self> {
+        let folder = TempDir::new().expect("a temporary folder");
+        let disk = SmallDisk::mount(&folder.path().join("data"), mib)?;
+        Some(Self::start_in(folder, Some(disk), settings).await)
+    }
+
+    async fn start_in(folder: TempDir, disk: Option<SmallDisk>, settings: &[(&str, &str)]) -> Self {
         let mut environment: Vec<(String, String)> = [
             ("DASHBOARD__LISTEN", "127.0.0.1:0"),
             ("BROKER__LISTEN", "127.0.0.1:0"),
@@ -162,7 +195,8 @@ impl Server {
         for (key, value) in [("DASHBOARD__LISTEN", &dashboard), ("BROKER__LISTEN", &broker)] {
             environment.push((format!("OPENCLAW_WATCH__{key}"), value.clone()));
         }
-        let mut server = Self { process, dashboard, broker, environment, token: String::new(), folder };
+        let mut server =
+            Self { process, dashboard, broker, environment, token: String::new(), _disk: disk, folder };
         let made = server.command(&["token", "create", "--role", "admin"]);
         made["token"].as_str().expect("a token is made").clone_into(&mut server.token);
         server
@@ -282,6 +316,15 @@ impl Server {
         let mut response = ureq::Agent::new_with_config(config).run(request).expect("the server answers");
         let text = response.body_mut().read_to_string().unwrap_or_default();
         (response.status().as_u16(), serde_json::from_str(&text).unwrap_or(Value::Null))
+    }
+
+    /// What `/healthz` says, and whether it says that all is well.
+    pub fn health(&self) -> (bool, Value) {
+        let config = ureq::Agent::config_builder().http_status_as_error(false).build();
+        let url = format!("http://{}/healthz", self.dashboard);
+        let mut response = ureq::Agent::new_with_config(config).get(url).call().expect("the server answers");
+        let body = response.body_mut().read_json().expect("JSON");
+        (response.status().is_success(), body)
     }
 
     /// A device as the API shows it.

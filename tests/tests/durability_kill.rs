@@ -164,6 +164,76 @@ async fn a_stop_under_load_loses_and_doubles_nothing() {
     load.check(&data_dir).await;
 }
 
+/// A file that takes all of the disk's room but so much.
+fn fill(folder: &Path, leave: u64) -> std::path::PathBuf {
+    let file = folder.join("somebody-elses-film");
+    let free = recorder::free_bytes(folder).unwrap();
+    let mut output = std::fs::File::create(&file).unwrap();
+    let part = vec![0x5a; 1 << 20];
+    let mut left = free.saturating_sub(leave);
+    while left > 0 {
+        let n = usize::try_from(left.min(1 << 20)).unwrap();
+        // Full a little earlier than it said.
+        let Ok(written) = std::io::Write::write(&mut output, &part[..n]) else { break };
+        left -= written as u64;
+    }
+    file
+}
+
+/// With too little room on the disk, by the server's own measure or by the disk's: nothing is acknowledged, it says so, and
+/// goes on by itself.
+async fn a_full_disk(min_free: u64, leave: u64, trouble: &str) {
+    const DISK_MIB: u32 = 256;
+    let min_free = min_free.to_string();
+    let settings = [("STORE__MIN_FREE_BYTES", min_free.as_str())];
+    let Some(mut server) = Server::start_on_disk(DISK_MIB, &settings).await else {
+        eprintln!("left out: this user may not mount a small disk");
+        return;
+    };
+    let load = Load::start(&server, 4).await;
+    load.progress(300).await;
+    let film = fill(&server.data_dir(), leave);
+    let what = format!("/healthz says {trouble}");
+    until(&what, Duration::from_secs(60), async || {
+        let (well, health) = server.health();
+        (!well && health["trouble"] == trouble).then_some(())
+    })
+    .await;
+    let (_live, snapshot) = e2e::live::Live::open(&server).await;
+    assert_eq!(snapshot["trouble"], trouble);
+    // What was committed before is acknowledged meanwhile; then nothing more.
+    let acked = || load.shared.acked.load(Ordering::Relaxed);
+    let mut before = u64::MAX;
+    until("nothing is acknowledged any more", Duration::from_secs(20), async || {
+        let same = before == acked();
+        before = acked();
+        // Twenty times what a commit takes.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        (same && before == acked()).then_some(())
+    })
+    .await;
+    std::fs::remove_file(film).unwrap();
+    load.progress(300).await;
+    until("all is well again", Duration::from_secs(10), async || server.health().0.then_some(())).await;
+    let events = server.get("/events?kind=recording_stopped");
+    assert!(events["items"][0]["duration_ms"].as_i64().unwrap() > 0, "{events}");
+    server.process.signal("TERM");
+    assert!(server.process.wait(Duration::from_secs(25)).await.success());
+    let data_dir = server.data_dir();
+    let total = load.check(&data_dir).await;
+    println!("{total} reports acknowledged around a full disk ({trouble}), each recorded once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn before_the_disk_is_full_nothing_is_acknowledged_until_there_is_room() {
+    a_full_disk(96 << 20, 48 << 20, "disk_low").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_is_full_loses_nothing_that_was_acknowledged() {
+    a_full_disk(0, 0, "store_fails").await;
+}
+
 /// Runs the server on a folder until it ends; its exit code and what it said.
 fn run_on(data_dir: &Path) -> (Option<i32>, String) {
     let output = Command::new(server_program())
