@@ -11,6 +11,8 @@ mod events;
 mod fleet;
 mod open;
 mod people;
+mod prices;
+mod reader;
 mod record;
 mod registry;
 mod retained;
@@ -19,9 +21,10 @@ mod seqs;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod usage;
+mod zone;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use protocol::{Clock, DeviceId, TopicRoot};
 use sqlx::SqlitePool;
@@ -31,11 +34,16 @@ pub use errors::ErrorRecord;
 pub use fleet::{Device, DeviceKind, Latest, PresenceNow};
 pub use open::Config;
 pub use people::{Login, Role};
+pub use prices::{EMBEDDED as EMBEDDED_PRICES, Estimate, FlatRate, Models, Price, PriceError, Prices, Rates};
 pub use record::{Fact, Record, Verdict};
 pub use registry::{KeyInfo, NewKey, Refusal};
 pub use retained::RetainedRow;
 pub use samples::{Metric, Range, Samples, Series};
-pub use usage::{Counts, DeviceUsage, UsageBy};
+pub use usage::{
+    Counts, DeviceUsage, Expected, Forecast, Summary, UnpricedModel, UsageBy, UsageFilter, UsageGroup,
+    UsageQuery, Usual,
+};
+pub use zone::{Days, Zone};
 
 /// News after a commit. A receiver that lags gets `Lagged` and asks for the whole fleet again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,6 +110,12 @@ pub enum Error {
         #[source]
         source: sqlx::Error,
     },
+    /// A question took longer than anybody waits for an answer.
+    #[error("{doing} took too long")]
+    TooSlow {
+        /// What we were doing.
+        doing: &'static str,
+    },
     /// The file could not be brought to this version's form.
     #[error("the database could not be brought to this version's form")]
     Migrate(#[source] sqlx::migrate::MigrateError),
@@ -145,6 +159,8 @@ struct Inner {
     fleet: Mutex<fleet::Fleet>,
     directory: Mutex<Arc<directory::Directory>>,
     directory_version: watch::Sender<u64>,
+    /// Read where rows are written: see `usage/reprice.rs`.
+    prices: RwLock<Arc<Prices>>,
     /// Held while devices and keys are changed or read again: what is in memory never goes back in time.
     editing: tokio::sync::Mutex<()>,
     /// When somebody last looked for keys of another process; held while looking.

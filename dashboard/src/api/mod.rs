@@ -10,7 +10,7 @@ mod errors;
 mod health;
 mod samples;
 mod session;
-mod usage;
+pub(crate) mod usage;
 
 use axum::Router;
 use axum::routing::{any, get};
@@ -36,6 +36,8 @@ pub(crate) fn resources() -> OpenApiRouter<App> {
         .routes(routes!(samples::show))
         .routes(routes!(errors::events))
         .routes(routes!(usage::show))
+        .routes(routes!(usage::summary))
+        .routes(routes!(usage::prices))
         .routes(routes!(errors::list))
         .routes(routes!(openapi::show))
 }
