@@ -27,6 +27,8 @@ pub struct Config {
     pub tls: Tls,
     /// The database.
     pub store: Store,
+    /// Tokens and what they cost.
+    pub usage: Usage,
     /// The machine that the server runs on, as the first device.
     pub local_agent: LocalAgent,
     /// Logs.
@@ -55,6 +57,14 @@ impl Default for Store {
     fn default() -> Self {
         Self { readers: 3 }
     }
+}
+
+/// Tokens and what they cost.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Usage {
+    /// The table of prices. Empty: `prices.toml` in the data folder if it is there, else the one that the program comes with.
+    pub prices_file: PathBuf,
 }
 
 /// The machine that the server runs on, as the first device.
@@ -107,6 +117,7 @@ impl Default for Config {
             broker: broker::Config::default(),
             tls: Tls::default(),
             store: Store::default(),
+            usage: Usage::default(),
             local_agent: LocalAgent::default(),
             log: Log::default(),
         }

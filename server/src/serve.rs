@@ -22,6 +22,7 @@ use crate::config::{self, Config};
 use crate::data_dir::{self, Addresses};
 use crate::lifecycle::{self, Shutdown};
 use crate::logging;
+use crate::prices::PriceFile;
 use crate::tls::Certificate;
 use crate::wiring::{StoreDirectory, forget_removed, retained};
 
@@ -40,6 +41,9 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         );
     }
     let certificate = Certificate::open(&config.tls, &config.data_dir)?;
+    let price_file = PriceFile::open(&config.usage, &config.data_dir)?;
+    // Before anything is recorded.
+    store.set_prices(price_file.prices()).await?;
 
     let stop = Shutdown::default();
     let (inbox_tx, inbox_rx) = mpsc::channel(recorder::INBOX);
@@ -88,6 +92,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     clients.spawn(broker.run());
     clients.spawn(dashboard.run());
     clients.spawn(certificate.watch(stop.soft.clone()));
+    clients.spawn(price_file.watch(store.clone(), stop.soft.clone()));
     clients.spawn(store.clone().watch_registry(stop.soft.clone()));
     clients.spawn(forget_removed(store.clone(), gate, stop.soft.clone()));
     let local = local.map(|(agent, key)| LocalAgent::start(agent, key));
