@@ -345,6 +345,69 @@ async fn every_operation_answers_what_it_says_to_whom_it_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn questions_about_usage_are_answered_or_refused_with_the_field() {
+    type Names = &'static [(&'static str, Option<&'static str>)];
+    let world = World::new().await;
+    let ask = async |path: &str| world.ask("get", &format!("/api/v1{path}"), Some(&world.viewer), None).await;
+    // The golden message is of 07:30 UTC on a Friday: evening already east of the date line, and the day before west of it.
+    let cases: [(&str, Names); 8] = [
+        ("by=day", &[("2026-11-20", None)]),
+        ("by=hour&tz=Asia/Kathmandu", &[("2026-11-20T13:00:00+05:45", None)]),
+        ("by=day&tz=Pacific/Pago_Pago", &[("2026-11-19", None)]),
+        ("by=week&tz=Pacific/Kiritimati", &[("2026-11-16", None)]),
+        ("by=month,provider", &[("2026-11", Some("anthropic")), ("2026-11", Some("ollama"))]),
+        (
+            "by=model,trigger&limit=1",
+            &[("anthropic/claude-sonnet-4-5", Some("human")), ("other", Some("other"))],
+        ),
+        ("by=agent&tag=lab&model=llama3", &[("work:ops", None)]),
+        ("by=agent&tag=none", &[]),
+    ];
+    for (query, wanted) in cases {
+        let (status, answer) = ask(&format!("/usage?{query}")).await;
+        assert_eq!(status, StatusCode::OK, "{query}: {answer}");
+        let groups = answer.as_array().unwrap();
+        let names: Vec<_> =
+            groups.iter().map(|group| (group["key"].as_str().unwrap(), group["second"].as_str())).collect();
+        assert_eq!(names, wanted, "{query}");
+    }
+    for (path, field) in [
+        ("/usage?tz=Mars/Base", "tz"),
+        ("/devices?tz=Mars/Base", "tz"),
+        ("/usage/summary?tz=Mars/Base", "tz"),
+        ("/usage?by=year", "by"),
+        ("/usage?by=day,hour", "by"),
+        ("/usage?by=quarter&from=2020-01-01T00:00:00Z", "by"),
+        ("/usage?by=day,model&limit=99&from=2020-01-01T00:00:00Z", "by"),
+        ("/usage?limit=0", "limit"),
+        ("/usage?from=2026-11-21T00:00:00Z&to=2026-11-20T00:00:00Z", "from"),
+        ("/usage?from=1999-11-21T00:00:00Z&to=2026-11-20T00:00:00Z", "from"),
+    ] {
+        let (status, answer) = ask(path).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{path}");
+        assert!(answer["error"]["fields"][field].is_string(), "{path}: {answer}");
+    }
+    assert_eq!(ask("/usage?device=000000000000").await.0, StatusCode::NOT_FOUND);
+    assert_eq!(ask("/usage?colour=red").await.0, StatusCode::BAD_REQUEST);
+    // Of the same device, by the days of two viewers.
+    let used = async |tz: &str| {
+        let usage = ask(&format!("/devices?tz={tz}")).await.1[0]["usage"].clone();
+        ["today", "yesterday", "total"].map(|span| usage[span]["turns"].as_u64().unwrap())
+    };
+    assert_eq!(used("UTC").await, [7, 0, 7]);
+    assert_eq!(used("Pacific/Pago_Pago").await, [7, 0, 7]);
+    let prices = ask("/prices").await.1;
+    assert_eq!((&prices["file"], &prices["unpriced_models"][0]), (&Value::Null, &Value::Null));
+    assert!(prices["prices"].as_array().unwrap().len() > 10);
+    // Twelve of its tokens had no price: the table has one, so nothing is unpriced.
+    let usage = &ask("/usage?by=provider").await.1[0]["usage"];
+    assert_eq!(usage["unpriced_tokens"], 0);
+    assert!(usage["estimated_usd"].as_f64().unwrap() > 0.0);
+    let spent = usage["cost_usd"].as_f64().unwrap() - usage["estimated_usd"].as_f64().unwrap();
+    assert!((spent - 0.008_410_2).abs() < 1e-9, "{usage}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_description_is_public_and_readable() {
     let world = World::new().await;
     let (status, document) = world.ask("get", "/api/v1/openapi.json", None, None).await;

@@ -97,6 +97,14 @@ impl ApiError {
 
 impl From<store::Error> for ApiError {
     fn from(error: store::Error) -> Self {
+        if let store::Error::TooSlow { doing } = error {
+            tracing::warn!(doing, "a question took too long and was given up");
+            return Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too_slow",
+                "This took too long and was given up. Ask for a shorter span or less at once, or try again later.",
+            );
+        }
         Self::internal(&error)
     }
 }

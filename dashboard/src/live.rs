@@ -4,17 +4,19 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use axum::extract::State;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
+use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use protocol::DeviceId;
 use serde::Serialize;
-use store::Change;
+use store::{Change, Days, Zone};
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::App;
+use crate::api::usage::{ZoneParams, zone};
 use crate::auth::{Viewer, authenticate, still_good};
 use crate::error::ApiError;
 use crate::views::{DeviceView, rfc3339};
@@ -83,17 +85,19 @@ fn same_origin(headers: &HeaderMap) -> bool {
 pub(crate) async fn open(
     State(app): State<App>,
     headers: HeaderMap,
+    params: Result<Query<ZoneParams>, QueryRejection>,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, ApiError> {
     if !same_origin(&headers) {
         return Err(ApiError::new(StatusCode::FORBIDDEN, "origin", "Open the page from this server."));
     }
+    let zone = zone(params?.tz.as_deref())?;
     let upgrade = upgrade.max_message_size(4096).max_frame_size(4096);
     let viewer = authenticate(&headers, &app).await?;
     Ok(upgrade.on_upgrade(move |socket| async move {
         match viewer {
-            Some(viewer) => Box::pin(serve(app, viewer, socket)).await,
-            None => Sender { socket, rev: 0 }.close(LOGIN_ENDED, "log in first").await,
+            Some(viewer) => Box::pin(serve(app, viewer, zone, socket)).await,
+            None => Sender { socket, rev: 0, zone }.close(LOGIN_ENDED, "log in first").await,
         }
     }))
 }
@@ -101,6 +105,8 @@ pub(crate) async fn open(
 struct Sender {
     socket: WebSocket,
     rev: u64,
+    /// The viewer's.
+    zone: Zone,
 }
 
 /// The browser is gone, or might as well be.
@@ -118,11 +124,15 @@ impl Sender {
         self.rev
     }
 
+    fn days(&self, app: &App) -> Days {
+        self.zone.days(app.store.clock().now())
+    }
+
     async fn snapshot(&mut self, app: &App) -> Result<(), Gone> {
         let rev = self.next_rev();
         let devices = {
-            let now = app.store.clock().now();
-            app.store.devices().into_iter().map(|device| DeviceView::of(device, now)).collect()
+            let days = self.days(app);
+            app.store.devices().into_iter().map(|device| DeviceView::of(device, &days)).collect()
         };
         let (server_time, trouble) = (rfc3339(app.store.clock().now()), (app.health)().trouble);
         self.send(&Frame::Snapshot { rev, server_time, trouble, devices }).await
@@ -135,8 +145,8 @@ impl Sender {
     }
 }
 
-async fn serve(app: App, viewer: Viewer, socket: WebSocket) {
-    let mut sender = Sender { socket, rev: 0 };
+async fn serve(app: App, viewer: Viewer, zone: Zone, socket: WebSocket) {
+    let mut sender = Sender { socket, rev: 0, zone };
     // Subscribed before the snapshot is taken: nothing falls between.
     let mut feed = app.store.feed();
     let mut logouts = app.logouts.subscribe();
@@ -144,6 +154,7 @@ async fn serve(app: App, viewer: Viewer, socket: WebSocket) {
     alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
     alive.reset();
     let mut pings = 0;
+    let mut days = sender.days(&app);
     if sender.snapshot(&app).await.is_err() {
         return;
     }
@@ -173,6 +184,14 @@ async fn serve(app: App, viewer: Viewer, socket: WebSocket) {
                 // A login also ends by time, and by the command line.
                 if !still_good(&viewer.proof, &app).await {
                     return sender.close(LOGIN_ENDED, "the login has ended").await;
+                }
+                // At the viewer's midnight every device's today becomes its yesterday, and no device has told anything.
+                let now = sender.days(&app);
+                if now != days {
+                    days = now;
+                    if sender.snapshot(&app).await.is_err() {
+                        return;
+                    }
                 }
                 let (rev, server_time) = (sender.rev, rfc3339(app.store.clock().now()));
                 let trouble = (app.health)().trouble;
@@ -234,8 +253,8 @@ impl Merged {
             sender.send(&Frame::Removed { rev, ids }).await?;
         }
         let devices: Vec<DeviceView> = {
-            let now = app.store.clock().now();
-            app.store.some_devices(&self.changed).into_iter().map(|d| DeviceView::of(d, now)).collect()
+            let days = sender.days(app);
+            app.store.some_devices(&self.changed).into_iter().map(|d| DeviceView::of(d, &days)).collect()
         };
         if devices.is_empty() {
             return Ok(());

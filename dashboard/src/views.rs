@@ -1,14 +1,16 @@
 //! What the API shows. Views are not rows: they change when the API changes, not when the store does.
 //! The page's types are generated from these (`just gen`), and a test keeps them equal.
 
+mod usage;
+
 use protocol::{Host, OpenClaw, Report, Timestamp};
 use serde::{Deserialize, Serialize};
-use store::{Counts, Device, DeviceUsage};
+use store::{Days, Device};
 use utoipa::ToSchema;
 
 use crate::openapi::words;
 
-const DAY_MS: i64 = 86_400_000;
+pub(crate) use usage::{DeviceUsageView, PricesView, UsageGroupView, UsageSummaryView};
 
 /// RFC 3339 in UTC with milliseconds.
 pub(crate) fn rfc3339(at: Timestamp) -> String {
@@ -86,7 +88,7 @@ pub(crate) struct DeviceView {
     /// By how many seconds its clock is behind the server's (negative: ahead); absent when that is little.
     #[cfg_attr(test, ts(type = "number | null"))]
     pub(crate) clock_skew_s: Option<i64>,
-    /// Days of UTC; absent while nothing was ever counted.
+    /// By the viewer's days; absent while nothing was ever counted.
     pub(crate) usage: Option<DeviceUsageView>,
 }
 
@@ -140,41 +142,8 @@ impl OpenClawView {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-pub(crate) struct DeviceUsageView {
-    pub(crate) today: UsageView,
-    pub(crate) yesterday: UsageView,
-    pub(crate) total: UsageView,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-pub(crate) struct UsageView {
-    #[cfg_attr(test, ts(type = "number"))]
-    pub(crate) input: u64,
-    #[cfg_attr(test, ts(type = "number"))]
-    pub(crate) output: u64,
-    #[cfg_attr(test, ts(type = "number"))]
-    pub(crate) cache_read: u64,
-    #[cfg_attr(test, ts(type = "number"))]
-    pub(crate) cache_write: u64,
-    #[cfg_attr(test, ts(type = "number"))]
-    pub(crate) tokens: u64,
-    pub(crate) cost_usd: Option<f64>,
-    #[cfg_attr(test, ts(type = "number"))]
-    pub(crate) unpriced_tokens: u64,
-    #[cfg_attr(test, ts(type = "number"))]
-    pub(crate) turns: u64,
-    #[cfg_attr(test, ts(type = "number"))]
-    pub(crate) error_turns: u64,
-    /// Answers for which the provider reported no usage: spent, and not measured.
-    #[cfg_attr(test, ts(type = "number"))]
-    pub(crate) unmetered_turns: u64,
-}
-
 impl DeviceView {
-    pub(crate) fn of(device: Device, now: Timestamp) -> Self {
+    pub(crate) fn of(device: Device, days: &Days) -> Self {
         let presence = device.presence;
         let online = presence.as_ref().is_some_and(|p| p.online);
         Self {
@@ -190,7 +159,7 @@ impl DeviceView {
             created_at: rfc3339(device.created_at),
             openclaw: device.latest.as_ref().and_then(|l| l.openclaw.as_deref()).map(OpenClawView::of),
             clock_skew_s: Some(device.clock_skew_ms / 1000).filter(|skew| *skew != 0),
-            usage: device.usage.map(|usage| DeviceUsageView::of(&usage, now)),
+            usage: device.usage.map(|usage| DeviceUsageView::of(&usage, days)),
             latest: device.latest.map(|l| LatestView {
                 at: rfc3339(l.at),
                 cpu_pct: l.cpu_pct,
@@ -203,51 +172,6 @@ impl DeviceView {
             }),
         }
     }
-}
-
-impl DeviceUsageView {
-    fn of(usage: &DeviceUsage, now: Timestamp) -> Self {
-        let midnight = Timestamp(now.0 - now.0.rem_euclid(DAY_MS));
-        let day =
-            |n: i64| usage.between(midnight.plus_millis(n * DAY_MS), midnight.plus_millis((n + 1) * DAY_MS));
-        Self {
-            today: UsageView::of(&day(0)),
-            yesterday: UsageView::of(&day(-1)),
-            total: UsageView::of(&usage.total),
-        }
-    }
-}
-
-impl UsageView {
-    pub(crate) fn of(counts: &Counts) -> Self {
-        let whole = |n: i64| u64::try_from(n).unwrap_or(0);
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "a billionth of a dollar is lost above nine million dollars"
-        )]
-        let cost = counts.cost_nano_usd as f64 / 1e9;
-        Self {
-            input: whole(counts.input),
-            output: whole(counts.output),
-            cache_read: whole(counts.cache_read),
-            cache_write: whole(counts.cache_write),
-            tokens: whole(counts.tokens()),
-            // Nothing of it had a price: unknown, and not free.
-            cost_usd: Some(cost).filter(|_| counts.unpriced == 0 || counts.unpriced < counts.tokens()),
-            unpriced_tokens: whole(counts.unpriced),
-            turns: whole(counts.turns),
-            error_turns: whole(counts.error_turns),
-            unmetered_turns: whole(counts.unmetered_turns),
-        }
-    }
-}
-
-/// What was used by one day, model, device, OpenClaw agent or trigger.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-pub(crate) struct UsageGroupView {
-    pub(crate) key: String,
-    pub(crate) usage: UsageView,
 }
 
 /// Something that happened on a device.
@@ -665,8 +589,17 @@ mod tests {
             LatestView,
             OpenClawView,
             DeviceUsageView,
-            UsageView,
+            usage::UsageView,
             UsageGroupView,
+            UsageSummaryView,
+            usage::UsualView,
+            usage::ForecastView,
+            usage::ExpectedView,
+            PricesView,
+            usage::RatesView,
+            usage::PriceView,
+            usage::FlatRateView,
+            usage::UnpricedModelView,
             crate::log_views::ErrorListView,
             crate::log_views::ErrorRowView,
             crate::log_views::ErrorRecordView,

@@ -28,6 +28,8 @@ pub const MAX_GATEWAYS: usize = 32;
 pub const MAX_MESSAGE_BYTES: usize = 8 * 1024;
 /// The most rows in one usage payload.
 pub const MAX_USAGE_ROWS: usize = 400;
+/// The greatest of a usage row's counts: room to add up half a million of them in signed 64 bits.
+pub const MAX_USAGE_COUNT: u64 = 1 << 44;
 /// The most records in one log payload.
 pub const MAX_LOG_RECORDS: usize = 100;
 /// The most events in one event payload.

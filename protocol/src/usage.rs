@@ -143,8 +143,7 @@ impl Payload for Usage {
             {
                 return Err(PayloadError::Range("a text"));
             }
-            // Room to add up half a million of them in SQLite's signed integers.
-            if row.counts().into_iter().any(|n| n > 1 << 44) {
+            if row.counts().into_iter().any(|n| n > limits::MAX_USAGE_COUNT) {
                 return Err(PayloadError::Range("a count"));
             }
         }

@@ -29,6 +29,8 @@ pub struct Config {
     pub store: Store,
     /// How long the past is kept.
     pub retention: Retention,
+    /// Tokens and what they cost.
+    pub usage: Usage,
     /// The machine that the server runs on, as the first device.
     pub local_agent: LocalAgent,
     /// Logs.
@@ -99,6 +101,14 @@ impl Retention {
     }
 }
 
+/// Tokens and what they cost.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Usage {
+    /// The table of prices. Empty: `prices.toml` in the data folder if it is there, else the one that the program comes with.
+    pub prices_file: PathBuf,
+}
+
 /// The machine that the server runs on, as the first device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -150,6 +160,7 @@ impl Default for Config {
             tls: Tls::default(),
             store: Store::default(),
             retention: Retention::default(),
+            usage: Usage::default(),
             local_agent: LocalAgent::default(),
             log: Log::default(),
         }

@@ -6,6 +6,7 @@ pub mod config;
 pub mod data_dir;
 pub mod lifecycle;
 pub mod logging;
+mod prices;
 pub mod serve;
 pub mod tls;
 mod wiring;

@@ -22,6 +22,7 @@ use crate::config::{self, Config};
 use crate::data_dir::{self, Addresses};
 use crate::lifecycle::{self, Shutdown};
 use crate::logging;
+use crate::prices::PriceFile;
 use crate::tls::Certificate;
 use crate::wiring::{StoreDirectory, forget_removed, retained};
 
@@ -48,6 +49,9 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
             "the last run ended without being asked to"
         );
     }
+    let price_file = PriceFile::open(&config.usage, &config.data_dir)?;
+    // Before anything is recorded.
+    store.set_prices(price_file.prices()).await?;
 
     let stop = Shutdown::default();
     let (inbox_tx, inbox_rx) = mpsc::channel(recorder::INBOX);
@@ -101,6 +105,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     clients.spawn(broker.run());
     clients.spawn(dashboard.run());
     clients.spawn(certificate.watch(stop.soft.clone()));
+    clients.spawn(price_file.watch(store.clone(), stop.soft.clone()));
     clients.spawn(store.clone().watch_registry(stop.soft.clone()));
     clients.spawn(forget_removed(store.clone(), gate, stop.soft.clone()));
     clients.spawn(recorder::keep_in_order(store.clone(), config.retention.keep(), stop.soft.clone()));

@@ -9,7 +9,7 @@ use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
 use crate::samples::{Horizon, Metric, Rung, state_of};
-use crate::{Device, Doing as _, Error, Latest, PresenceNow, Store, lock};
+use crate::{Device, Error, Latest, PresenceNow, Store, lock, usage};
 
 /// The fleet at a moment.
 #[derive(Debug, Clone)]
@@ -96,15 +96,13 @@ impl Store {
     /// The fleet as it was at a moment: what was recorded of it until now, also what came late.
     pub async fn fleet_at(&self, at: Timestamp) -> Result<FleetAt, Error> {
         let doing = "looking at the past";
-        let readers = &self.inner.readers;
+        let mut reader = self.reader().await?;
         let rung = self.horizon().at(at);
-        let ask = async |sql: String| {
-            sqlx::query(sqlx::AssertSqlSafe(sql)).bind(at.0).fetch_all(readers).await.doing(doing)
-        };
         let spool = SpoolId::generate();
         let mut samples: HashMap<i64, Latest> = HashMap::new();
         for sql in [last_settled(rung), last_fresh()] {
-            for row in &ask(sql).await? {
+            let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(at.0);
+            for row in &reader.fetch_all(doing, query).await? {
                 let sample = latest(row, spool);
                 let known = samples.entry(row.get("device_no")).or_insert_with(|| sample.clone());
                 if known.at < sample.at {
@@ -112,7 +110,7 @@ impl Store {
                 }
             }
         }
-        let rows = ask(String::from(
+        let query = sqlx::query(
             "SELECT d.no, o.from_at, o.to_at, o.reason,
                 (SELECT min(received_at) FROM presence WHERE device_no = d.no AND online) AS born,
                 (SELECT agent_version FROM presence WHERE device_no = d.no AND online AND received_at <= ?1
@@ -121,8 +119,9 @@ impl Store {
              LEFT JOIN outage o ON o.no = (
                 SELECT no FROM outage WHERE device_no = d.no AND from_at <= ?1 ORDER BY from_at DESC, no DESC LIMIT 1)
              WHERE d.created_at <= ?1",
-        ))
-        .await?;
+        );
+        let rows = reader.fetch_all(doing, query.bind(at.0)).await?;
+        let mut used = usage::as_of(&mut reader, at).await?;
         let there: HashMap<i64, Option<PresenceNow>> =
             rows.iter().map(|row| (row.get("no"), presence(row, at))).collect();
         let mut devices: Vec<Device> = Vec::with_capacity(there.len());
@@ -138,7 +137,7 @@ impl Store {
                 last_seen_at: latest.as_ref().map(|l| l.at).max(presence.as_ref().map(|p| p.since)),
                 presence: presence.clone(),
                 latest,
-                usage: None,
+                usage: used.remove(&now.no).map(Arc::new),
                 clock_skew_ms: 0,
                 no: now.no,
             });

@@ -17,6 +17,8 @@ mod open;
 mod outages;
 mod page;
 mod people;
+mod prices;
+mod reader;
 mod record;
 mod registry;
 mod retained;
@@ -28,9 +30,10 @@ mod seqs;
 pub mod testing;
 mod usage;
 mod usage_rows;
+mod zone;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use protocol::{Clock, DeviceId, TopicRoot};
 use sqlx::SqlitePool;
@@ -50,14 +53,19 @@ pub use open::Config;
 pub use outages::{LastRun, Outage, OutageFilter, OutageLabel, Span, Uptime, uptime};
 pub use page::{Page, Place};
 pub use people::{Login, Role};
+pub use prices::{EMBEDDED as EMBEDDED_PRICES, Estimate, FlatRate, Models, Price, PriceError, Prices, Rates};
 pub use record::{Fact, Record, Verdict};
 pub use registry::{KeyInfo, NewKey, Refusal};
 pub use retained::RetainedRow;
 pub use retention::{Expiring, Keep, Sizes};
 pub use samples::{Horizon, Metric, Range, Rung, Samples, Series};
 pub use search::{Search, TooMuch};
-pub use usage::{Counts, DeviceUsage, UsageBy};
+pub use usage::{
+    Counts, DeviceUsage, Expected, Forecast, Summary, UnpricedModel, UsageBy, UsageFilter, UsageGroup,
+    UsageQuery, Usual,
+};
 pub use usage_rows::{UsagePlace, UsageRecord};
+pub use zone::{Days, Zone};
 
 /// News after a commit. A receiver that lags gets `Lagged` and asks for the whole fleet again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,6 +132,12 @@ pub enum Error {
         #[source]
         source: sqlx::Error,
     },
+    /// A question took longer than anybody waits for an answer.
+    #[error("{doing} took too long")]
+    TooSlow {
+        /// What we were doing.
+        doing: &'static str,
+    },
     /// The file could not be brought to this version's form.
     #[error("the database could not be brought to this version's form")]
     Migrate(#[source] sqlx::migrate::MigrateError),
@@ -167,6 +181,8 @@ struct Inner {
     fleet: Mutex<fleet::Fleet>,
     directory: Mutex<Arc<directory::Directory>>,
     directory_version: watch::Sender<u64>,
+    /// Read where rows are written: see `usage/reprice.rs`.
+    prices: RwLock<Arc<Prices>>,
     /// Held while devices and keys are changed or read again: what is in memory never goes back in time.
     editing: tokio::sync::Mutex<()>,
     /// When somebody last looked for keys of another process; held while looking.

@@ -245,7 +245,7 @@ impl Store {
             query.push(" AND (o.from_at, o.no) < (").push_bind(at.0).push(", ").push_bind(no).push(")");
         }
         query.push(" ORDER BY o.from_at DESC, o.no DESC LIMIT ").push_bind(limit);
-        let rows = query.build().fetch_all(&self.inner.readers).await.doing("reading outages")?;
+        let rows = self.reader().await?.fetch_all("reading outages", query.build()).await?;
         let outage = |row: &sqlx::sqlite::SqliteRow| {
             Some(Outage {
                 no: row.get("no"),

@@ -14,7 +14,8 @@ use crate::fleet::{Fleet, sane_time, skew_of};
 use crate::hot::{self, Spool};
 use crate::usage::Delta;
 use crate::{
-    Change, Device, Error, Latest, PresenceNow, RetainedRow, Store, errors, events, lock, outages, usage,
+    Change, Device, Error, Latest, PresenceNow, Prices, RetainedRow, Store, errors, events, lock, outages,
+    usage,
 };
 
 /// Something to record.
@@ -313,13 +314,17 @@ impl<'r> Batch<'r> {
         if late { Verdict::Late } else { Verdict::New }
     }
 
-    async fn write(&self, tx: &mut Transaction<'_, Sqlite>) -> Result<HashMap<i64, Delta>, sqlx::Error> {
+    async fn write(
+        &self,
+        tx: &mut Transaction<'_, Sqlite>,
+        prices: &Prices,
+    ) -> Result<HashMap<i64, Delta>, sqlx::Error> {
         errors::write(tx, &self.errors).await?;
         events::write(tx, &self.events).await?;
         for (no, row) in &self.audits {
             events::write_audit(tx, *no, row.at, row.received_at, row.audit).await?;
         }
-        let used = usage::write(tx, &self.usage).await?;
+        let used = usage::write(tx, &self.usage, prices).await?;
         self.hot.write(tx).await?;
         insert(
             tx,
@@ -457,7 +462,7 @@ impl Store {
             return Ok(HashMap::new());
         }
         let mut tx = self.inner.writer.begin_with("BEGIN IMMEDIATE").await?;
-        let used = batch.write(&mut tx).await?;
+        let used = batch.write(&mut tx, &self.prices()).await?;
         tx.commit().await?;
         Ok(used)
     }

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use protocol::{DeviceId, GatewayState, OpenClaw, Report, Timestamp};
 use sqlx::Row as _;
 
-use crate::{Doing as _, Error, Store, lock};
+use crate::{Error, Store, lock};
 
 /// How a measurement is kept: whole numbers only.
 #[derive(Debug, Clone, Copy)]
@@ -396,15 +396,13 @@ impl Store {
         metrics: &[Metric],
     ) -> Result<Samples, Error> {
         // Built from the fixed names above only.
-        let rows = sqlx::query(sqlx::AssertSqlSafe(question(rung, metrics)))
+        let query = sqlx::query(sqlx::AssertSqlSafe(question(rung, metrics)))
             .bind(range.from.0)
             .bind(range.step_ms)
             .bind(no)
             .bind(range.end().0)
-            .bind(fresh)
-            .fetch_all(&self.inner.readers)
-            .await
-            .doing("reading samples")?;
+            .bind(fresh);
+        let rows = self.reader().await?.fetch_all("reading samples", query).await?;
         let mut samples = Samples {
             range,
             rung,

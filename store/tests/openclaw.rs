@@ -10,7 +10,7 @@ use protocol::{
     SpoolId, Timestamp, Usage, UsageRow, UsageTrigger,
 };
 use store::Verdict::{Known, New};
-use store::{Counts, ErrorFilter, Fact, Page, Record, UsageBy};
+use store::{Counts, ErrorFilter, Fact, Page, Record, UsageBy, UsageFilter, UsageQuery, Zone};
 
 const QUARTER: Timestamp = Timestamp(NOW.0 - NOW.0 % QUARTER_MILLIS);
 
@@ -45,12 +45,26 @@ fn usage(device: DeviceId, spool: SpoolId, seq: u64, ledger: SpoolId, rows: Vec<
     record(Fact::Usage(device, Box::new(usage)))
 }
 
+/// What was used from the beginning until `days` from now.
+async fn used(world: &World, days: i64, by: UsageBy, device: Option<DeviceId>) -> Vec<(String, Counts)> {
+    let question = UsageQuery {
+        from: Timestamp(0),
+        to: QUARTER.plus_millis(days * DAY),
+        zone: Zone::utc(),
+        by,
+        then_by: None,
+        filter: UsageFilter { devices: device.map(|id| vec![id]), ..UsageFilter::default() },
+        limit: 100,
+    };
+    let groups = world.store.usage(&question).await.unwrap();
+    groups.into_iter().map(|group| (group.key.unwrap(), group.counts)).collect()
+}
+
 /// Turns in all, by the memory, by the sums and by the groups, which must agree.
 async fn turns(world: &World, device: DeviceId) -> i64 {
     let known = world.store.device(device).unwrap().usage.map_or(0, |usage| usage.total.turns);
     for by in UsageBy::ALL {
-        let groups =
-            world.store.usage(Timestamp(0), QUARTER.plus_millis(DAY), by, Some(device)).await.unwrap();
+        let groups = used(world, 1, by, Some(device)).await;
         let sum: i64 = groups.iter().map(|(_, counts)| counts.turns).sum();
         assert_eq!(sum, known, "{by:?} {groups:?}");
     }
@@ -76,15 +90,14 @@ async fn totals_replace_each_other_in_any_order_and_survive_a_restart() {
     let old = world.store.device(two).unwrap().usage.unwrap();
     assert!(old.recent.is_empty() && old.total.turns == 3, "only the last days are in memory");
 
-    let by = async |by| world.store.usage(Timestamp(0), QUARTER.plus_millis(DAY), by, None).await.unwrap();
+    let by = async |by| used(&world, 1, by, None).await;
     let models: Vec<_> = by(UsageBy::Model).await.into_iter().map(|(key, c)| (key, c.turns)).collect();
     assert_eq!(models, [("mock/big".to_owned(), 1), ("mock/small".to_owned(), 15)]);
     assert_eq!(by(UsageBy::Device).await.len(), 2);
     assert_eq!(by(UsageBy::Trigger).await[0].0, "human");
     let days: Vec<_> = by(UsageBy::Day).await.into_iter().map(|(key, c)| (key, c.tokens())).collect();
     assert_eq!(days, [("2027-01-11".to_owned(), 33), ("2027-01-15".to_owned(), 143)]);
-    let none = world.store.usage(QUARTER.plus_millis(DAY), QUARTER.plus_millis(2 * DAY), UsageBy::Day, None);
-    assert_eq!(none.await.unwrap(), []);
+    assert_eq!(used(&world, -10, UsageBy::Day, None).await, []);
 }
 
 #[tokio::test]
@@ -110,7 +123,7 @@ async fn of_two_ledgers_the_one_that_knows_more_of_a_quarter_counts() {
     let world = world.reopen().await;
     assert_eq!(turns(&world, id).await, 87);
     world.store.remove_device(&by(), id).await.unwrap().unwrap();
-    assert_eq!(world.store.usage(Timestamp(0), NOW, UsageBy::Day, None).await.unwrap(), []);
+    assert_eq!(used(&world, 1, UsageBy::Day, None).await, []);
 }
 
 #[tokio::test]

@@ -17,9 +17,14 @@ pub struct Live {
 impl Live {
     /// Opens it and takes the snapshot.
     pub async fn open(server: &Server) -> (Self, Value) {
+        Self::open_at(server, "/live").await
+    }
+
+    /// The same at a path with a query.
+    pub async fn open_at(server: &Server, path: &str) -> (Self, Value) {
         let stream = TcpStream::connect(&server.dashboard).await.expect("the dashboard answers");
         let mut request =
-            format!("ws://{}/live", server.dashboard).into_client_request().expect("an address");
+            format!("ws://{}{path}", server.dashboard).into_client_request().expect("an address");
         let bearer = format!("Bearer {}", server.token()).parse().expect("a header");
         request.headers_mut().insert("authorization", bearer);
         let (socket, _) = tokio_tungstenite::client_async(request, stream).await.expect("the socket opens");

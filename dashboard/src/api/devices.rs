@@ -1,10 +1,11 @@
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, State};
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use protocol::{ApiKey, DeviceId};
-use store::DeviceKind;
+use store::{DeviceKind, Zone};
 
+use super::usage::{ZoneParams, zone};
 use crate::App;
 use crate::auth::{Admin, Viewer};
 use crate::error::ApiError;
@@ -22,11 +23,16 @@ fn device_id(text: &str) -> Result<DeviceId, ApiError> {
     path = "/devices",
     operation_id = "list_devices",
     tag = "devices",
+    params(ZoneParams),
     responses((status = 200, description = "The devices.", body = Vec<DeviceView>))
 )]
-pub(super) async fn list(State(app): State<App>, _: Viewer) -> Json<Vec<DeviceView>> {
-    let now = app.store.clock().now();
-    Json(app.store.devices().into_iter().map(|device| DeviceView::of(device, now)).collect())
+pub(super) async fn list(
+    State(app): State<App>,
+    _: Viewer,
+    params: Result<Query<ZoneParams>, QueryRejection>,
+) -> Result<Json<Vec<DeviceView>>, ApiError> {
+    let days = zone(params?.tz.as_deref())?.days(app.store.clock().now());
+    Ok(Json(app.store.devices().into_iter().map(|device| DeviceView::of(device, &days)).collect()))
 }
 
 /// One device
@@ -37,20 +43,22 @@ pub(super) async fn list(State(app): State<App>, _: Viewer) -> Json<Vec<DeviceVi
     path = "/devices/{id}",
     operation_id = "show_device",
     tag = "devices",
-    params(("id" = String, Path, description = "The device's id.")),
+    params(("id" = String, Path, description = "The device's id."), ZoneParams),
     responses((status = 200, description = "The device.", body = DeviceDetailView))
 )]
 pub(super) async fn show(
     State(app): State<App>,
     _: Viewer,
     Path(id): Path<String>,
+    params: Result<Query<ZoneParams>, QueryRejection>,
 ) -> Result<Json<DeviceDetailView>, ApiError> {
     let id = device_id(&id)?;
+    let zone = zone(params?.tz.as_deref())?;
     let device = app.store.device(id).ok_or_else(|| ApiError::not_found("device"))?;
     let host = device.presence.as_ref().and_then(|p| p.host.clone());
     let report = app.store.last_report(id).await?;
     Ok(Json(DeviceDetailView {
-        device: DeviceView::of(device, app.store.clock().now()),
+        device: DeviceView::of(device, &zone.days(app.store.clock().now())),
         host: host.map(Into::into),
         report: report.map(Into::into),
     }))
@@ -138,7 +146,7 @@ pub(super) async fn change(
     let (Json(patch), id) = (patch?, device_id(&id)?);
     app.store.change_device(&by, id, patch.name.as_deref(), patch.tags.as_deref()).await??;
     let device = app.store.device(id).ok_or_else(|| ApiError::not_found("device"))?;
-    Ok(Json(DeviceView::of(device, app.store.clock().now())))
+    Ok(Json(DeviceView::of(device, &Zone::utc().days(app.store.clock().now()))))
 }
 
 /// Remove a device

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::samples::moment;
+use super::usage::zone;
 use crate::App;
 use crate::auth::Viewer;
 use crate::error::ApiError;
@@ -18,13 +19,16 @@ pub(super) struct Params {
     /// The moment.
     #[param(format = DateTime)]
     time: String,
+    /// The viewer's time zone, like `Europe/Berlin`: whose today and yesterday. Without it UTC.
+    tz: Option<String>,
 }
 
 /// The fleet as it was
 ///
 /// All devices that there were at a moment of the past (and still are), as the overview would have shown them; what a device
 /// could only tell later is included. Names and tags are those of today. Numbers are of the last sample before the moment,
-/// or of the five minutes or the hour where samples are not kept any more (`rung`).
+/// or of the five minutes or the hour where samples are not kept any more (`rung`). Usage counts the whole quarter of an hour
+/// of the moment.
 #[utoipa::path(
     get,
     path = "/fleet/at",
@@ -43,11 +47,12 @@ pub(super) async fn at(
     if at > app.store.clock().now() {
         return Err(ApiError::invalid("time", "That is in the future; the present is at /devices."));
     }
+    let days = zone(params.tz.as_deref())?.days(at);
     let fleet = app.store.fleet_at(at).await?;
     Ok(Json(FleetAtView {
         time: rfc3339(at),
         rung: fleet.rung.as_str(),
         server_down: fleet.server_down,
-        devices: fleet.devices.into_iter().map(|device| DeviceView::of(device, at)).collect(),
+        devices: fleet.devices.into_iter().map(|device| DeviceView::of(device, &days)).collect(),
     }))
 }

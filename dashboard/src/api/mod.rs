@@ -16,7 +16,7 @@ mod outages;
 mod parse;
 mod samples;
 mod session;
-mod usage;
+pub(crate) mod usage;
 
 use std::time::Instant;
 
@@ -46,9 +46,12 @@ pub(crate) fn resources() -> OpenApiRouter<App> {
         .routes(routes!(devices::rotate_key))
         .routes(routes!(fleet::at))
         .routes(routes!(outages::list))
+        .routes(routes!(outages::uptime))
         .routes(routes!(samples::show))
         .routes(routes!(events::of_device))
         .routes(routes!(usage::show))
+        .routes(routes!(usage::summary))
+        .routes(routes!(usage::prices))
         .routes(routes!(export::all_usage))
         .routes(routes!(errors::list))
         .routes(routes!(errors::show))

@@ -46,7 +46,7 @@ openclaw: OpenClawView | null,
  */
 clock_skew_s: number | null, 
 /**
- * Days of UTC; absent while nothing was ever counted.
+ * By the viewer's days; absent while nothing was ever counted.
  */
 usage: DeviceUsageView | null, };
 
@@ -68,13 +68,109 @@ problem: string | null, };
 
 export type DeviceUsageView = { today: UsageView, yesterday: UsageView, total: UsageView, };
 
-export type UsageView = { input: number, output: number, cache_read: number, cache_write: number, tokens: number, cost_usd: number | null, unpriced_tokens: number, turns: number, error_turns: number, 
+export type UsageView = { input: number, output: number, cache_read: number, cache_write: number, 
+/**
+ * The sum of the four above.
+ */
+tokens: number, 
+/**
+ * Spent: recorded by OpenClaw, and estimated where it knew no price; without what a flat-rate plan covers. Null when
+ * nothing of it has a price.
+ */
+cost_usd: number | null, 
+/**
+ * Tokens that nobody knows a price of.
+ */
+unpriced_tokens: number, 
+/**
+ * What the table of prices makes of tokens that OpenClaw knew no price of.
+ */
+estimated_usd: number, 
+/**
+ * What tokens that a flat-rate plan covers would have cost; not spent.
+ */
+flat_rate_usd: number, turns: number, error_turns: number, 
 /**
  * Answers for which the provider reported no usage: spent, and not measured.
  */
-unmetered_turns: number, };
+unmetered_turns: number, 
+/**
+ * Of `output`, what the model thought.
+ */
+reasoning: number, };
 
-export type UsageGroupView = { key: string, usage: UsageView, };
+export type UsageGroupView = { 
+/**
+ * The name: `2026-11-20T07:00:00+01:00` of an hour or quarter, `2026-11-20` of a day or of a week's Monday,
+ * `2026-11`, `provider/model`, a device's id; `other` for what the limit left over.
+ */
+key: string, 
+/**
+ * The second name, where two ways of grouping were asked for.
+ */
+second: string | null, 
+/**
+ * How many names stand behind `other`; 0 in a group of its own.
+ */
+others: number, usage: UsageView, };
+
+export type UsageSummaryView = { 
+/**
+ * The zone whose days and months these are.
+ */
+tz: string, today: UsageView, yesterday: UsageView, this_month: UsageView, last_month: UsageView, total: UsageView, 
+/**
+ * What the last full days, seven at most, had used by this time of day: their median. Null with fewer than two.
+ */
+usual_today: UsualView | null, 
+/**
+ * What this month will come to. Null with fewer than two full days.
+ */
+forecast: ForecastView | null, 
+/**
+ * Of what models read this month, the share that came from a cache; null when nothing was read.
+ */
+cache_hit_pct: number | null, };
+
+export type UsualView = { tokens: number, cost_usd: number, };
+
+export type ForecastView = { 
+/**
+ * From how many full days.
+ */
+days: number, tokens: ExpectedView, 
+/**
+ * Null when nothing of this month has a price.
+ */
+cost_usd: ExpectedView | null, };
+
+export type ExpectedView = { mean: number, low: number, high: number, };
+
+export type PricesView = { 
+/**
+ * The name of the file; null for the table that the program comes with.
+ */
+file: string | null, prices: Array<PriceView>, 
+/**
+ * For models that no price is about; null when it is off.
+ */
+fallback: RatesView | null, flat_rates: Array<FlatRateView>, 
+/**
+ * Models used in the last 90 days that nobody knows a price of, most used first, 100 at most.
+ */
+unpriced_models: Array<UnpricedModelView>, };
+
+export type RatesView = { input: number, output: number, cache_read: number, cache_write: number, };
+
+export type PriceView = { provider: string, model: string, from: string, usd_per_million: RatesView, };
+
+export type FlatRateView = { provider: string, model: string, from: string, 
+/**
+ * The first day without it.
+ */
+until: string | null, name: string | null, };
+
+export type UnpricedModelView = { provider: string, model: string, tokens: number, last_used_at: string, };
 
 export type ErrorListView = { items: Array<ErrorRowView>, 
 /**

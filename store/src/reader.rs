@@ -1,0 +1,142 @@
+//! Reading with a time limit.
+//!
+//! A question that somebody asks over HTTP goes through [`Store::reader`]:
+//!
+//! ```ignore
+//! let mut reader = self.reader().await?;
+//! let rows = reader.fetch_all("reading errors", sqlx::query("SELECT ...").bind(from)).await?;
+//! ```
+//!
+//! Waiting for a connection and all that is asked through it take [`LIMIT`] together, and then end with
+//! [`Error::TooSlow`], which the API tells the user with what to do. Without it one question over years of data could
+//! keep a reader from everybody else; there are few. What must run as long as it takes (a start, a backup) asks the pool.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use sqlx::pool::PoolConnection;
+use sqlx::query::Query;
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{Sqlite, SqlitePool};
+
+use crate::{Error, Store};
+
+/// For what somebody waits for before a page.
+pub(crate) const LIMIT: Duration = Duration::from_secs(5);
+/// Steps of SQLite's machine between two looks at the clock: well below a millisecond.
+const STEPS: i32 = 4_000;
+/// SQLite's code for "interrupted".
+const INTERRUPTED: &str = "9";
+
+/// A connection for reading, for a limited time.
+pub(crate) struct Reader {
+    connection: PoolConnection<Sqlite>,
+    /// Whether the time limit holds. SQLite keeps what looks at it when the connection goes back to the pool.
+    armed: Arc<AtomicBool>,
+    /// A question has no answer yet.
+    asking: bool,
+}
+
+impl Reader {
+    pub(crate) async fn within(pool: &SqlitePool, limit: Duration) -> Result<Self, Error> {
+        let deadline = Instant::now() + limit;
+        let doing = "waiting for a connection";
+        let sql = |source| Error::Sql { doing, source };
+        let connection = tokio::time::timeout(limit, pool.acquire()).await;
+        let connection = connection.map_err(|_| Error::TooSlow { doing })?.map_err(sql)?;
+        let armed = Arc::new(AtomicBool::new(true));
+        let mut reader = Self { connection, armed: armed.clone(), asking: false };
+        let mut handle = reader.connection.lock_handle().await.map_err(sql)?;
+        handle
+            .set_progress_handler(STEPS, move || !armed.load(Ordering::Relaxed) || Instant::now() < deadline);
+        drop(handle);
+        Ok(reader)
+    }
+
+    /// All rows of an answer.
+    pub(crate) async fn fetch_all(
+        &mut self,
+        doing: &'static str,
+        query: Query<'_, Sqlite, SqliteArguments>,
+    ) -> Result<Vec<SqliteRow>, Error> {
+        self.asking = true;
+        let answer = query.fetch_all(&mut *self.connection).await;
+        self.asking = false;
+        answer.map_err(|source| {
+            let code = source.as_database_error().and_then(sqlx::error::DatabaseError::code);
+            if code.as_deref() == Some(INTERRUPTED) {
+                Error::TooSlow { doing }
+            } else {
+                Error::Sql { doing, source }
+            }
+        })
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        if self.asking {
+            // Whoever asked has gone. SQLite does not know and works on until the limit: nobody else may have it.
+            self.connection.close_on_drop();
+        } else {
+            self.armed.store(false, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Store {
+    /// A connection for a question that somebody waits for.
+    pub(crate) async fn reader(&self) -> Result<Reader, Error> {
+        Reader::within(&self.inner.readers, LIMIT).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::sqlite::SqlitePoolOptions;
+
+    use super::*;
+
+    const ENDLESS: &str =
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
+    const LONG: &str = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) SELECT count(*) FROM n";
+
+    async fn pool() -> SqlitePool {
+        SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:").await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_endless_question_ends_and_the_connection_is_good_again() {
+        let pool = pool().await;
+        let mut reader = Reader::within(&pool, Duration::from_millis(20)).await.unwrap();
+        let answer = reader.fetch_all("counting", sqlx::query(ENDLESS)).await;
+        assert!(matches!(answer, Err(Error::TooSlow { doing: "counting" })));
+        drop(reader);
+        // Long after the deadline, without a limit and with a new one.
+        sqlx::query(LONG).fetch_all(&pool).await.unwrap();
+        let mut reader = Reader::within(&pool, LIMIT).await.unwrap();
+        assert_eq!(reader.fetch_all("counting", sqlx::query(LONG)).await.unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_question_that_is_given_up_takes_its_connection_along() {
+        let pool = pool().await;
+        let mut reader = Reader::within(&pool, Duration::from_millis(300)).await.unwrap();
+        let given_up = tokio::time::timeout(
+            Duration::from_millis(1),
+            reader.fetch_all("counting", sqlx::query(ENDLESS)),
+        );
+        assert!(given_up.await.is_err());
+        drop(reader);
+        sqlx::query(LONG).fetch_all(&pool).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn waiting_for_a_connection_counts() {
+        let pool = pool().await;
+        let _held = pool.acquire().await.unwrap();
+        let waited = Reader::within(&pool, Duration::from_millis(5)).await;
+        assert!(matches!(waited, Err(Error::TooSlow { .. })));
+    }
+}
