@@ -16,7 +16,7 @@ use tower_service::Service as _;
 
 use crate::auth::Peer;
 use crate::openapi::DOCUMENT;
-use crate::{Config, Dashboard, Health, Invitation, Neighbours, api};
+use crate::{BackupHealth, Config, Dashboard, DatabaseHealth, Health, Invitation, Neighbours, api};
 
 /// A little after the golden messages.
 const NOW: Timestamp = Timestamp(1_795_160_000_000);
@@ -95,7 +95,12 @@ impl World {
             },
             Some(KeyHash::of(setup.as_bytes())),
             Neighbours {
-                health: Arc::new(|| Health { engine_alive: true, recorder_failing_since: None }),
+                health: Arc::new(|| Health {
+                    engine_alive: true,
+                    recorder_failing_since: None,
+                    database: DatabaseHealth::Ok,
+                    backup: BackupHealth::Off,
+                }),
                 counters: Arc::new(Vec::new),
             },
             CancellationToken::new(),

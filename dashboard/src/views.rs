@@ -600,6 +600,10 @@ pub struct HealthView {
     pub engine_alive: bool,
     /// For how many seconds nothing could be recorded; 0 while all is well.
     pub recorder_failing_s: i64,
+    /// `ok`, `checking` (after an unclean end) or `damaged`.
+    pub database: &'static str,
+    /// The last copy: `ok`, `failed`, `none` yet, or `off`.
+    pub backup: &'static str,
     /// The server's version.
     pub version: &'static str,
 }

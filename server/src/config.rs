@@ -27,6 +27,8 @@ pub struct Config {
     pub tls: Tls,
     /// The database.
     pub store: Store,
+    /// Copies of the database.
+    pub backup: Backup,
     /// The machine that the server runs on, as the first device.
     pub local_agent: LocalAgent,
     /// Logs.
@@ -54,6 +56,24 @@ pub struct Store {
 impl Default for Store {
     fn default() -> Self {
         Self { readers: 3 }
+    }
+}
+
+/// Copies of the database, made by the server itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Backup {
+    /// Hours between two; 0: none are made.
+    pub every_h: u32,
+    /// So many are kept; older ones are removed when a new one is whole.
+    pub keep: u32,
+    /// Folder; empty: `backups` in the data folder.
+    pub dir: PathBuf,
+}
+
+impl Default for Backup {
+    fn default() -> Self {
+        Self { every_h: 24, keep: 7, dir: PathBuf::new() }
     }
 }
 
@@ -107,6 +127,7 @@ impl Default for Config {
             broker: broker::Config::default(),
             tls: Tls::default(),
             store: Store::default(),
+            backup: Backup::default(),
             local_agent: LocalAgent::default(),
             log: Log::default(),
         }
