@@ -313,4 +313,50 @@ mod tests {
         make(&store, &folder, 1, START.plus_millis(3000)).await.unwrap_err();
         assert_eq!(copies(&folder).len(), 2);
     }
+
+    /// Until the state is this; the paused clock of the runtime goes on by itself.
+    async fn until(keeping: &Keeping, wanted: BackupHealth) {
+        while keeping.now().1 != wanted {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn the_server_makes_them_by_itself_and_says_when_it_cannot() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let config = config::Config { data_dir: dir.path().join("data"), ..config::Config::default() };
+        let clock = Clock::manual(START);
+        let store = crate::serve::open_store(&config, clock.clone(), true).await.unwrap();
+        tokio::time::pause();
+        let (keeping, stop) = (Keeping::default(), CancellationToken::new());
+        let mut tasks = tokio::task::JoinSet::new();
+        tasks.spawn(run(config.clone(), store.clone(), clock.clone(), keeping.clone(), stop.clone()));
+        until(&keeping, BackupHealth::None).await;
+        clock.set(START.plus_millis(AFTER_START_MS));
+        until(&keeping, BackupHealth::Ok).await;
+        assert_eq!(copies(&folder(&config)).len(), 1);
+        // The next day the folder is gone, and something else has its name.
+        std::fs::rename(folder(&config), dir.path().join("moved")).unwrap();
+        std::fs::write(folder(&config), "x").unwrap();
+        clock.set(START.plus_millis(25 * HOUR_MS));
+        until(&keeping, BackupHealth::Failed).await;
+        let last = async || {
+            // Written a moment after it is told.
+            while last_run(&config.data_dir).is_none_or(|run| run.error.is_none()) {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            last_run(&config.data_dir).unwrap()
+        };
+        let failed = last().await;
+        assert!(failed.error.unwrap().contains("cannot make the folder"), "{:?}", failed.at);
+        // An hour later it is tried again.
+        std::fs::remove_file(folder(&config)).unwrap();
+        clock.set(START.plus_millis(26 * HOUR_MS));
+        until(&keeping, BackupHealth::Ok).await;
+        assert_eq!(copies(&folder(&config)).len(), 1);
+        stop.cancel();
+        tasks.join_next().await.unwrap().unwrap();
+        tokio::time::resume();
+        store.close().await;
+    }
 }
