@@ -16,7 +16,7 @@ use tower_service::Service as _;
 
 use crate::auth::Peer;
 use crate::openapi::DOCUMENT;
-use crate::{Config, Dashboard, Health, Invitation, Neighbours, api};
+use crate::{BackupHealth, Config, Dashboard, DatabaseHealth, Health, Invitation, Neighbours, api};
 
 /// A little after the golden messages.
 const NOW: Timestamp = Timestamp(1_795_160_000_000);
@@ -100,6 +100,8 @@ impl World {
                     recorder_failing_since: None,
                     trouble: None,
                     disk_free_bytes: None,
+                    database: DatabaseHealth::Ok,
+                    backup: BackupHealth::Off,
                 }),
                 counters: Arc::new(Vec::new),
             },

@@ -72,6 +72,36 @@ pub struct Health {
     pub trouble: Option<&'static str>,
     /// What is free on the disk of the database.
     pub disk_free_bytes: Option<u64>,
+    /// What is known of the database file.
+    pub database: DatabaseHealth,
+    /// How the last copy of it went.
+    pub backup: BackupHealth,
+}
+
+/// What is known of the database file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DatabaseHealth {
+    /// Nothing bad.
+    #[default]
+    Ok,
+    /// The server did not end as it should, and the file is read through.
+    Checking,
+    /// It is damaged.
+    Damaged,
+}
+
+/// How the last copy of the database went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BackupHealth {
+    /// The server makes none.
+    #[default]
+    Off,
+    /// None was made yet.
+    None,
+    /// It is whole.
+    Ok,
+    /// It could not be made.
+    Failed,
 }
 
 /// What handlers share.

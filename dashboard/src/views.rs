@@ -560,6 +560,10 @@ pub struct HealthView {
     pub trouble: Option<&'static str>,
     /// What is free on the disk of the database.
     pub disk_free_bytes: Option<u64>,
+    /// `ok`, `checking` (after an unclean end) or `damaged`.
+    pub database: &'static str,
+    /// The last copy: `ok`, `failed`, `none` yet, or `off`.
+    pub backup: &'static str,
     /// The server's version.
     pub version: &'static str,
 }

@@ -49,10 +49,65 @@ pub enum Command {
         /// Where to; must not exist yet.
         file: PathBuf,
     },
+    /// Put a copy in the place of the database. The one that is there is kept under another name.
+    Restore {
+        /// What `backup` wrote.
+        file: PathBuf,
+    },
     /// Look for what is wrong, and say what to do.
-    Doctor,
+    Doctor {
+        /// Read the whole database through. Takes seconds for each gigabyte.
+        #[arg(long)]
+        full: bool,
+    },
+    /// Write what was recorded as CSV or lines of JSON, of any size.
+    Export(ExportArgs),
     /// Ask the running server whether it is well: ends with 0 when it is, 1 when not. For health checks.
     Health,
+}
+
+/// What to export, and how.
+#[derive(Debug, clap::Args)]
+pub struct ExportArgs {
+    /// What.
+    pub what: ExportWhat,
+    /// Only of this device.
+    #[arg(long, value_name = "ID")]
+    pub device: Option<DeviceId>,
+    /// From this time on, such as 2026-11-20T00:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<jiff::Timestamp>,
+    /// Before this time.
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<jiff::Timestamp>,
+    /// How rows are written.
+    #[arg(long, default_value = "csv")]
+    pub format: ExportFormat,
+    /// File to write to; must not exist yet. Without it: standard output.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// What can be exported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportWhat {
+    /// Errors and crashes, with stacks and contexts.
+    Errors,
+    /// What happened on devices and to the server, without activities.
+    Events,
+    /// What people did on the server.
+    AuditLog,
+    /// Tokens, by quarter of an hour.
+    Usage,
+}
+
+/// How rows are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// RFC 4180, with a row of names first.
+    Csv,
+    /// One JSON object a line.
+    Jsonl,
 }
 
 /// What to do with devices.

@@ -31,6 +31,8 @@ pub struct Config {
     pub retention: Retention,
     /// Tokens and what they cost.
     pub usage: Usage,
+    /// Copies of the database.
+    pub backup: Backup,
     /// The machine that the server runs on, as the first device.
     pub local_agent: LocalAgent,
     /// Logs.
@@ -109,6 +111,24 @@ pub struct Usage {
     pub prices_file: PathBuf,
 }
 
+/// Copies of the database, made by the server itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Backup {
+    /// Hours between two; 0: none are made.
+    pub every_h: u32,
+    /// So many are kept; older ones are removed when a new one is whole.
+    pub keep: u32,
+    /// Folder; empty: `backups` in the data folder.
+    pub dir: PathBuf,
+}
+
+impl Default for Backup {
+    fn default() -> Self {
+        Self { every_h: 24, keep: 7, dir: PathBuf::new() }
+    }
+}
+
 /// The machine that the server runs on, as the first device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -161,6 +181,7 @@ impl Default for Config {
             store: Store::default(),
             retention: Retention::default(),
             usage: Usage::default(),
+            backup: Backup::default(),
             local_agent: LocalAgent::default(),
             log: Log::default(),
         }

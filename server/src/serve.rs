@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
+use crate::backups::{self, Keeping};
 use crate::config::{self, Config};
 use crate::data_dir::{self, Addresses};
 use crate::lifecycle::{self, Shutdown};
@@ -32,6 +33,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let _lock = data_dir::take(&config.data_dir)?;
     let clock = Clock::system();
     let store = open_store(&config, clock.clone(), true).await?;
+    let keeping = Keeping::default();
     if !Certificate::exists(&config.tls, &config.data_dir)
         && store.devices().iter().any(|d| d.kind == DeviceKind::Agent)
     {
@@ -59,7 +61,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let directory = Arc::new(StoreDirectory(store.clone()));
     let tls = Some(certificate.server_config(b"")?);
     let broker =
-        Broker::bind(config.broker.clone(), clock, tls, directory, inbox_tx, kept, stop.soft.clone())
+        Broker::bind(config.broker.clone(), clock.clone(), tls, directory, inbox_tx, kept, stop.soft.clone())
             .map_err(|error| port_hint(error, "broker"))?;
     let gate = broker.handle();
     let root = gate.topic_root().clone();
@@ -82,12 +84,13 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         Some(certificate.server_config(b"http/1.1")?),
         invitation(&config, broker.address(), certificate.pin()),
         setup.as_deref().map(|token| KeyHash::of(token.as_bytes())),
-        neighbours(&gate, &recorder.handle(), &config.data_dir),
+        neighbours(&gate, &recorder.handle(), &keeping, &config.data_dir),
         stop.soft.clone(),
     )
     .await
     .map_err(|error| port_hint(error, "dashboard"))?;
 
+    let unclean = data_dir::mark_running(&config.data_dir)?;
     let addresses = Addresses {
         dashboard: reachable(dashboard.address()).to_string(),
         broker: reachable(broker.address()).to_string(),
@@ -109,6 +112,10 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     clients.spawn(store.clone().watch_registry(stop.soft.clone()));
     clients.spawn(forget_removed(store.clone(), gate, stop.soft.clone()));
     clients.spawn(recorder::keep_in_order(store.clone(), config.retention.keep(), stop.soft.clone()));
+    if unclean {
+        keeping.check_after_an_unclean_end(store.path().to_owned());
+    }
+    clients.spawn(backups::run(config.clone(), store.clone(), clock, keeping, stop.soft.clone()));
     let local = local.map(|(agent, key)| LocalAgent::start(agent, key));
 
     let why = lifecycle::asked_to_stop().await.context("cannot wait for signals")?;
@@ -134,6 +141,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         warn!(error = &error as &dyn std::error::Error, "the next start will call this stop a crash");
     }
     store.close().await;
+    data_dir::mark_stopped(&config.data_dir);
     info!("stopped");
     Ok(())
 }
@@ -224,19 +232,29 @@ pub fn invitation(config: &Config, broker: SocketAddr, pin: Option<String>) -> I
     Invitation { port: broker.port(), pin, public_host, fallback_host }
 }
 
-fn neighbours(gate: &broker::Handle, recorder: &recorder::Handle, data_dir: &Path) -> Neighbours {
-    let data_dir = data_dir.to_owned();
+fn neighbours(
+    gate: &broker::Handle,
+    recorder: &recorder::Handle,
+    keeping: &Keeping,
+    data_dir: &Path,
+) -> Neighbours {
+    let (keeping, data_dir) = (keeping.clone(), data_dir.to_owned());
     let (for_health, for_counters) = (gate.clone(), gate.clone());
     let (recorder_health, recorder_counters) = (recorder.clone(), recorder.clone());
     Neighbours {
-        health: Arc::new(move || Health {
-            engine_alive: for_health.engine_alive(),
-            recorder_failing_since: recorder_health.failing_since(),
-            trouble: recorder_health.trouble().map(|trouble| match trouble {
-                recorder::Trouble::DiskLow => "disk_low",
-                recorder::Trouble::StoreFails => "store_fails",
-            }),
-            disk_free_bytes: recorder::free_bytes(&data_dir),
+        health: Arc::new(move || {
+            let (database, backup) = keeping.now();
+            Health {
+                engine_alive: for_health.engine_alive(),
+                recorder_failing_since: recorder_health.failing_since(),
+                trouble: recorder_health.trouble().map(|trouble| match trouble {
+                    recorder::Trouble::DiskLow => "disk_low",
+                    recorder::Trouble::StoreFails => "store_fails",
+                }),
+                disk_free_bytes: recorder::free_bytes(&data_dir),
+                database,
+                backup,
+            }
         }),
         counters: Arc::new(move || {
             let mut all = for_counters.metrics().snapshot();

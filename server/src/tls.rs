@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, bail};
+use protocol::Timestamp;
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ECDSA_P256_SHA256};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -110,6 +111,11 @@ impl Certificate {
         Some(format!("sha256:{hex}"))
     }
 
+    /// When it ends; `None` when that cannot be read.
+    pub fn ends_at(&self) -> Option<Timestamp> {
+        not_after(self.resolver.current().cert.first()?.as_ref())
+    }
+
     /// A server's side of TLS with this certificate, also after it has changed.
     pub fn server_config(&self, protocol: &[u8]) -> anyhow::Result<Arc<rustls::ServerConfig>> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -184,4 +190,73 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = options.open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
+}
+
+/// One value of DER: its tag, its content, and what comes after it.
+fn der(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (tag, rest) = bytes.split_first()?;
+    let (first, rest) = rest.split_first()?;
+    let (len, rest) = match first {
+        0..=0x7f => (usize::from(*first), rest),
+        0x81..=0x84 => {
+            let (digits, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
+            (digits.iter().fold(0, |len, digit| (len << 8) | usize::from(*digit)), rest)
+        }
+        // Of no length, which DER does not have, or longer than any certificate.
+        _ => return None,
+    };
+    let (content, rest) = rest.split_at_checked(len)?;
+    Some((*tag, content, rest))
+}
+
+/// The end of a certificate's validity (RFC 5280, 4.1).
+fn not_after(certificate: &[u8]) -> Option<Timestamp> {
+    const VERSION: u8 = 0xa0;
+    const UTC_TIME: u8 = 0x17;
+    let (_, certificate, _) = der(certificate)?;
+    let (_, fields, _) = der(certificate)?;
+    let (tag, _, after) = der(fields)?;
+    let (_, _, rest) = if tag == VERSION { der(after)? } else { der(fields)? };
+    // After the serial number: the signature's algorithm, the issuer, the validity.
+    let (_, _, rest) = der(rest)?;
+    let (_, _, rest) = der(rest)?;
+    let (_, validity, _) = der(rest)?;
+    let (_, _, rest) = der(validity)?;
+    let (tag, time, _) = der(rest)?;
+    let text = std::str::from_utf8(time).ok()?.strip_suffix('Z')?;
+    // Two digits of a year are of this half century or the last one's.
+    let text = match (tag, text.get(..2)?.parse::<u8>().ok()?) {
+        (UTC_TIME, 50..) => format!("19{text}"),
+        (UTC_TIME, _) => format!("20{text}"),
+        _ => text.to_owned(),
+    };
+    let time = jiff::civil::DateTime::strptime("%Y%m%d%H%M%S", &text).ok()?;
+    let at = jiff::tz::TimeZone::UTC.to_timestamp(time).ok()?;
+    Some(Timestamp(at.as_millisecond()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_tells_when_it_ends() {
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
+        // Before 2050 a year has two digits, later four.
+        for (year, month, day, end) in [
+            (2027, 1, 2, 1_798_848_000_000),
+            (2049, 12, 31, 2_524_521_600_000),
+            (2099, 12, 31, 4_102_358_400_000),
+        ] {
+            let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+            params.not_after = rcgen::date_time_ymd(year, month, day);
+            let made = params.self_signed(&key).unwrap();
+            assert_eq!(not_after(made.der()), Some(Timestamp(end)), "{year}");
+            for cut in 0..made.der().len() {
+                // Whatever is cut off.
+                assert_eq!(not_after(&made.der()[..cut]), None);
+            }
+        }
+        assert_eq!(not_after(&[0x30, 0x84, 0xff, 0xff, 0xff, 0xff]), None);
+    }
 }

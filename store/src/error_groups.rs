@@ -24,6 +24,8 @@ const VERSIONS: usize = 20;
 const DEVICES: u32 = 200;
 /// Groups that are forgotten in one transaction.
 const GROUPS_AT_ONCE: u32 = 20;
+/// Characters of a message that stand for its group in the audit log.
+const NAME_CHARS: usize = 200;
 
 /// What people decided about a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -534,9 +536,10 @@ impl Store {
                 .execute(&mut *tx)
                 .await
                 .doing(doing)?;
+            let short: String = message.chars().take(NAME_CHARS).collect();
             let deed = Deed {
                 action: state.action(),
-                subject: Some(Subject { kind: "error_group", id: fingerprint, name: &message }),
+                subject: Some(Subject { kind: "error_group", id: fingerprint, name: &short }),
                 before: Some(json!({ "state": before })),
                 after: Some(json!({ "state": state.as_str() })),
             };

@@ -6,6 +6,7 @@
 //! [`Store::feed`] after the commit, never before: nothing is shown that is not stored.
 
 mod audit_log;
+mod backup;
 mod directory;
 mod error_groups;
 mod errors;
@@ -40,6 +41,7 @@ use sqlx::SqlitePool;
 use tokio::sync::{broadcast, watch};
 
 pub use audit_log::{Actor, ActorKind, AuditEntry, AuditFilter, Deed, Subject};
+pub use backup::{Amounts, Backup, Progress, Restored, check_file, free_bytes, restore};
 pub use error_groups::{
     ErrorGroup, ErrorGroupDetail, ErrorGroupFilter, ErrorState, GroupDevice, GroupPlace, GroupSort,
     GroupVersion,
@@ -122,6 +124,32 @@ pub enum Error {
     Missing {
         /// Where it was looked for.
         path: PathBuf,
+    },
+    /// There is something of that name, and it is not overwritten.
+    #[error("{path} is there already and was left as it is; give a new name")]
+    Exists {
+        /// What.
+        path: PathBuf,
+    },
+    /// The disk is too small for a copy.
+    #[error(
+        "{path} has {free} bytes free and a copy needs {needed}; make room, or give a file on another disk"
+    )]
+    NoRoom {
+        /// Where.
+        path: PathBuf,
+        /// Bytes that are needed.
+        needed: u64,
+        /// Bytes that are there.
+        free: u64,
+    },
+    /// A copy was made and is not whole.
+    #[error("the copy for {path} was not whole and was removed ({detail}); look at the disk")]
+    BadCopy {
+        /// For what.
+        path: PathBuf,
+        /// What is wrong with it.
+        detail: String,
     },
     /// SQLite said no.
     #[error("{doing} failed in the database")]

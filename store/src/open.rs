@@ -9,7 +9,7 @@ use tokio::sync::{broadcast, watch};
 
 use crate::{Doing as _, Error, FEED, Inner, Prices, Store, directory, fleet};
 
-const FILE: &str = "openclaw-watch.sqlite";
+pub(crate) const FILE: &str = "openclaw-watch.sqlite";
 /// What stands at the begin of each SQLite file.
 const MAGIC: &[u8] = b"SQLite format 3\0";
 const HEADER_BYTES: usize = 100;
@@ -130,17 +130,6 @@ impl Store {
         tx.rollback().await.doing("checking")
     }
 
-    /// A complete copy of the database, made while it is in use.
-    pub async fn backup(&self, to: &Path) -> Result<(), Error> {
-        let mut connection = self.inner.readers.acquire().await.doing("making a backup")?;
-        sqlx::query("VACUUM INTO ?")
-            .bind(to.to_string_lossy().into_owned())
-            .execute(&mut *connection)
-            .await
-            .doing("making a backup")?;
-        protect(to).map_err(|source| Error::File { path: to.to_owned(), source })
-    }
-
     /// What SQLite finds wrong with the file; empty when all is well. Takes seconds for each gigabyte.
     pub async fn check(&self) -> Result<Vec<String>, Error> {
         let rows = sqlx::query("PRAGMA quick_check(10)")
@@ -162,7 +151,7 @@ impl Store {
     }
 }
 
-fn beside(path: &Path, end: &str) -> PathBuf {
+pub(crate) fn beside(path: &Path, end: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(end);
     PathBuf::from(name)
@@ -209,7 +198,7 @@ async fn make(path: &Path) -> Result<(), Error> {
 
 /// Looks at an existing file without changing it. Its log stays as it is, too: a connection that only reads does not
 /// bring it into the file.
-async fn inspect(path: &Path) -> Result<(), Error> {
+pub(crate) async fn inspect(path: &Path) -> Result<(), Error> {
     let file_error = |source| Error::File { path: path.to_owned(), source };
     let mut header = Vec::with_capacity(HEADER_BYTES);
     let file = std::fs::File::open(path).map_err(file_error)?;
@@ -249,7 +238,7 @@ async fn inspect(path: &Path) -> Result<(), Error> {
     if version > newest { Err(Error::Newer { path: path.to_owned() }) } else { Ok(()) }
 }
 
-fn damage(path: &Path, source: sqlx::Error, doing: &'static str) -> Error {
+pub(crate) fn damage(path: &Path, source: sqlx::Error, doing: &'static str) -> Error {
     let code = source.as_database_error().and_then(|e| e.code().map(std::borrow::Cow::into_owned));
     let text = source.as_database_error().map(|e| e.message().to_owned());
     match (code.as_deref(), text) {
@@ -276,7 +265,7 @@ fn make_private_folder(path: &Path) -> std::io::Result<()> {
 }
 
 /// Only for the owner: it holds hashes of keys and passwords.
-fn protect(path: &Path) -> std::io::Result<()> {
+pub(crate) fn protect(path: &Path) -> std::io::Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;

@@ -148,20 +148,6 @@ async fn what_was_committed_is_there_after_a_kill() {
 }
 
 #[tokio::test]
-async fn a_backup_is_complete_and_private() {
-    let world = World::new().await;
-    let (id, spool) = (world.device("one").await, SpoolId::generate());
-    world.record(&[live(id, spool, 1)]).await;
-    let copy = TempDir::new().unwrap();
-    fs::create_dir(copy.path().join("data")).unwrap();
-    let file = copy.path().join("data/openclaw-watch.sqlite");
-    world.store.backup(&file).await.unwrap();
-    let store = Store::open(config(&copy), Clock::manual(NOW)).await.unwrap();
-    assert_eq!(store.recorded_seqs(id).await.unwrap(), [1]);
-    assert_eq!(store.devices(), world.store.devices());
-}
-
-#[tokio::test]
 async fn a_database_of_the_first_version_is_brought_up_to_date() {
     let world = World::new().await;
     let (id, spool) = (world.device("one").await, SpoolId::generate());

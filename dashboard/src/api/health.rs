@@ -5,9 +5,9 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 
-use crate::App;
 use crate::auth::Viewer;
 use crate::views::HealthView;
+use crate::{App, BackupHealth, DatabaseHealth};
 
 /// Public, so that a container or a load balancer can ask; says no more than they need.
 pub(super) async fn healthz(State(app): State<App>) -> (StatusCode, Json<HealthView>) {
@@ -26,6 +26,18 @@ pub(super) async fn healthz(State(app): State<App>) -> (StatusCode, Json<HealthV
         recorder_failing_s: failing_s,
         trouble: health.trouble,
         disk_free_bytes: health.disk_free_bytes,
+        // Told, and no reason to send people elsewhere: the server does what it can.
+        database: match health.database {
+            DatabaseHealth::Ok => "ok",
+            DatabaseHealth::Checking => "checking",
+            DatabaseHealth::Damaged => "damaged",
+        },
+        backup: match health.backup {
+            BackupHealth::Off => "off",
+            BackupHealth::None => "none",
+            BackupHealth::Ok => "ok",
+            BackupHealth::Failed => "failed",
+        },
         version: env!("CARGO_PKG_VERSION"),
     };
     (if well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(view))

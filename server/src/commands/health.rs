@@ -11,14 +11,20 @@ use crate::data_dir;
 const PATIENCE: Duration = Duration::from_secs(4);
 
 pub(super) fn run(config: &Config, json: bool) -> anyhow::Result<()> {
+    let (well, answer) = answer(config)?;
+    print(json, &answer, || answer.to_string());
+    if well { Ok(()) } else { bail!("the server says that it is not well") }
+}
+
+/// Whether the running server is well, and what it says.
+pub(super) fn answer(config: &Config) -> anyhow::Result<(bool, serde_json::Value)> {
     let addresses = data_dir::read_addresses(&config.data_dir)
         .with_context(|| format!("no server runs on {}", config.data_dir.display()))?;
     let address: SocketAddr = addresses.dashboard.parse().context("addresses.json is not valid")?;
     let answer = ask(address).with_context(|| format!("the server does not answer on {address}"))?;
     let (head, body) = answer.split_once("\r\n\r\n").context("the server's answer is not HTTP")?;
     let well = head.starts_with("HTTP/1.0 200") || head.starts_with("HTTP/1.1 200");
-    print(json, &serde_json::from_str(body).unwrap_or_default(), || body.to_owned());
-    if well { Ok(()) } else { bail!("the server says that it is not well") }
+    Ok((well, serde_json::from_str(body).unwrap_or_default()))
 }
 
 fn ask(address: SocketAddr) -> std::io::Result<String> {

@@ -1,15 +1,17 @@
 //! Commands beside a running server, and without one.
 
+mod backup;
 mod device;
 mod doctor;
+mod export;
 mod health;
 mod key;
 mod people;
 mod who;
 
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use protocol::Clock;
 use store::Store;
 
@@ -35,14 +37,43 @@ pub async fn run(command: Command, config: &Config, json: bool) -> anyhow::Resul
         Command::Key(command) => key::run(command, config, json).await,
         Command::Token(command) => people::token(command, config, json).await,
         Command::User(command) => people::user(command, config, json).await,
-        Command::Backup { file } => backup(&file, config, json).await,
-        Command::Doctor => doctor::run(config, json).await,
+        Command::Backup { file } => backup::make(&file, config, json).await,
+        Command::Restore { file } => backup::restore(&file, config, json).await,
+        Command::Doctor { full } => doctor::run(full, config, json).await,
+        Command::Export(arguments) => export::run(arguments, config, json).await,
         Command::Health => health::run(config, json),
     }
 }
 
 pub(crate) async fn open(config: &Config, create: bool) -> anyhow::Result<Store> {
     serve::open_store(config, Clock::system(), create).await
+}
+
+/// One line on standard error that changes, for somebody who watches. Nothing for a file, a pipe or a script.
+pub(crate) struct Line {
+    shown: bool,
+    last: String,
+}
+
+impl Line {
+    pub(crate) fn new(json: bool) -> Self {
+        Self { shown: !json && std::io::stderr().is_terminal(), last: String::new() }
+    }
+
+    pub(crate) fn say(&mut self, text: String) {
+        if self.shown && text != self.last {
+            // What cannot be shown is not missed.
+            drop(write!(std::io::stderr(), "\r\x1b[2K{text}"));
+            drop(std::io::stderr().flush());
+            self.last = text;
+        }
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.say(String::new());
+    }
 }
 
 /// A result for scripts, or a text for people.
@@ -53,20 +84,4 @@ pub(crate) fn print(json: bool, value: &serde_json::Value, text: impl FnOnce() -
     } else {
         println!("{}", text());
     }
-}
-
-async fn backup(file: &std::path::Path, config: &Config, json: bool) -> anyhow::Result<()> {
-    let store = open(config, false).await?;
-    anyhow::ensure!(!file.exists(), "{} exists already; give a new name", file.display());
-    store.backup(file).await?;
-    let bytes = std::fs::metadata(file).with_context(|| format!("cannot read {}", file.display()))?.len();
-    print(json, &serde_json::json!({ "file": file, "bytes": bytes }), || {
-        format!(
-            "wrote {} ({bytes} bytes)\nThe certificate is not in it: keep {} too, devices pin it.",
-            file.display(),
-            config.data_dir.join("tls").display()
-        )
-    });
-    store.close().await;
-    Ok(())
 }
