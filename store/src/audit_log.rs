@@ -302,7 +302,7 @@ impl Store {
             query.push(" AND a.no < ").push_bind(after);
         }
         query.push(" ORDER BY a.no DESC LIMIT ").push_bind(limit);
-        let rows = query.build().fetch_all(&self.inner.readers).await.doing("reading the audit log")?;
+        let rows = self.reader().await?.fetch_all("reading the audit log", query.build()).await?;
         Ok(rows.iter().filter_map(entry).collect())
     }
 

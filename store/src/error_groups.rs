@@ -392,7 +392,7 @@ impl Store {
 
     async fn read_groups(&self, mut query: QueryBuilder<Sqlite>) -> Result<Vec<ErrorGroup>, Error> {
         let doing = "reading groups of errors";
-        let rows = query.build().fetch_all(&self.inner.readers).await.doing(doing)?;
+        let rows = self.reader().await?.fetch_all(doing, query.build()).await?;
         let mut groups: Vec<ErrorGroup> = rows.iter().filter_map(group).collect();
         if groups.is_empty() {
             return Ok(groups);
@@ -405,7 +405,7 @@ impl Store {
         );
         query.one_of("fingerprint", names());
         query.push(" GROUP BY fingerprint");
-        let devices = query.build().fetch_all(&self.inner.readers).await.doing(doing)?;
+        let devices = self.reader().await?.fetch_all(doing, query.build()).await?;
         let mut query = QueryBuilder::new(
             "SELECT fingerprint, version FROM (
                 SELECT fingerprint, version, last, row_number() OVER (PARTITION BY fingerprint ORDER BY last DESC) AS place
@@ -414,14 +414,14 @@ impl Store {
         query.one_of("fingerprint", names());
         query.push(" GROUP BY fingerprint, version)) WHERE place <= ");
         query.push_bind(i64::try_from(VERSIONS).unwrap_or(0)).push(" ORDER BY fingerprint, place");
-        let versions = query.build().fetch_all(&self.inner.readers).await.doing(doing)?;
+        let versions = self.reader().await?.fetch_all(doing, query.build()).await?;
         let mut query = QueryBuilder::new(
             "SELECT fingerprint, hour, sum(count) AS count FROM error_group_hour WHERE hour >= ",
         );
         query.push_bind(oldest);
         query.one_of("fingerprint", names());
         query.push(" GROUP BY fingerprint, hour");
-        let hours = query.build().fetch_all(&self.inner.readers).await.doing(doing)?;
+        let hours = self.reader().await?.fetch_all(doing, query.build()).await?;
         let mut places: HashMap<String, &mut ErrorGroup> =
             groups.iter_mut().map(|group| (group.fingerprint.clone(), group)).collect();
         for row in &devices {

@@ -141,7 +141,7 @@ impl Store {
     }
 
     async fn read_errors(&self, mut query: QueryBuilder<Sqlite>) -> Result<Vec<ErrorRecord>, Error> {
-        let rows = query.build().fetch_all(&self.inner.readers).await.doing("reading errors")?;
+        let rows = self.reader().await?.fetch_all("reading errors", query.build()).await?;
         Ok(rows.iter().filter_map(record).collect())
     }
 

@@ -206,7 +206,7 @@ impl Store {
         }
         query.between("e.at", filter.from, filter.to);
         query.newest_first("e", page);
-        let rows = query.build().fetch_all(&self.inner.readers).await.doing("reading events")?;
+        let rows = self.reader().await?.fetch_all("reading events", query.build()).await?;
         Ok(rows.iter().filter_map(fleet_event).collect())
     }
 

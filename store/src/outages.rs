@@ -346,22 +346,20 @@ impl Store {
         };
         let from = windows.iter().map(|w| w.0.0).min().unwrap_or(0);
         let to = windows.iter().map(|w| w.1.0).max().unwrap_or(0);
-        let born: Option<i64> =
-            sqlx::query_scalar("SELECT min(received_at) FROM presence WHERE device_no = ? AND online")
-                .bind(no)
-                .fetch_one(&self.inner.readers)
-                .await
-                .doing(doing)?;
-        let rows = sqlx::query(
+        let mut reader = self.reader().await?;
+        let query =
+            sqlx::query("SELECT min(received_at) AS born FROM presence WHERE device_no = ? AND online");
+        let rows = reader.fetch_all(doing, query.bind(no)).await?;
+        let born = rows.first().and_then(|row| row.get::<Option<i64>, _>("born"));
+        let query = sqlx::query(
             "SELECT from_at, to_at FROM outage WHERE device_no = ? AND from_at < ?
                 AND coalesce(to_at, 9223372036854775807) > ? ORDER BY from_at",
         )
         .bind(no)
         .bind(to)
-        .bind(from)
-        .fetch_all(&self.inner.readers)
-        .await
-        .doing(doing)?;
+        .bind(from);
+        let rows = reader.fetch_all(doing, query).await?;
+        drop(reader);
         let outages: Vec<_> = rows
             .iter()
             .map(|row| (Timestamp(row.get("from_at")), row.get::<Option<i64>, _>("to_at").map(Timestamp)))

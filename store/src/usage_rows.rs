@@ -3,7 +3,7 @@
 use protocol::{DeviceId, QUARTER_MILLIS, Timestamp};
 use sqlx::{QueryBuilder, Row as _, Sqlite};
 
-use crate::{Counts, Doing as _, Error, Store};
+use crate::{Counts, Error, Store};
 
 /// What one device used in a quarter of an hour, of one model, by one OpenClaw agent, for one reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,7 +71,7 @@ impl Store {
             query.push(")");
         }
         query.push(" ORDER BY u.device_no, u.quarter, u.kind_no, u.ledger_no LIMIT ").push_bind(limit);
-        let rows = query.build().fetch_all(&self.inner.readers).await.doing("reading what was used")?;
+        let rows = self.reader().await?.fetch_all("reading what was used", query.build()).await?;
         Ok(rows.iter().filter_map(record).collect())
     }
 }

@@ -5,8 +5,8 @@
 //! counted, the other is kept. What the table of prices makes of a row is written with it (`write`) and written anew when
 //! the table changes (`reprice`), so that all that is asked (`query`, `summary`) is a sum of columns.
 
-mod fill;
 #[cfg(feature = "testing")]
+mod fill;
 mod past;
 mod query;
 mod reprice;
