@@ -23,7 +23,7 @@ pub(crate) async fn as_of(reader: &mut Reader, at: Timestamp) -> Result<HashMap<
     let query =
         sqlx::query(sqlx::AssertSqlSafe(recent)).bind(quarter(at) - RECENT_QUARTERS).bind(quarter(at));
     for row in &reader.fetch_all(doing, query).await? {
-        let usage = all.entry(row.get("device_no")).or_insert_with(DeviceUsage::default);
+        let usage = all.entry(row.get("device_no")).or_default();
         usage.recent.insert(row.get("quarter"), Counts::of(row));
     }
     let columns =
