@@ -86,6 +86,12 @@ impl Counts {
         self.worth_nano_usd() - self.flat_nano_usd
     }
 
+    /// What was spent; `None` when nothing of it had a price: unknown, and not free.
+    pub fn known_spent_nano_usd(&self) -> Option<i64> {
+        let without_price = self.without_price();
+        (without_price == 0 || without_price < self.tokens()).then(|| self.spent_nano_usd())
+    }
+
     /// What it was worth, whoever paid.
     pub fn worth_nano_usd(&self) -> i64 {
         self.cost_nano_usd.saturating_add(self.estimate_nano_usd)
