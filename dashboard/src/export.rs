@@ -148,6 +148,8 @@ impl What {
                 "reasoning",
                 "cost_usd",
                 "unpriced_tokens",
+                "estimated_usd",
+                "flat_rate_usd",
             ],
         }
     }
@@ -338,8 +340,10 @@ fn entry(row: AuditEntry) -> Vec<Cell> {
 fn usage(row: UsageRecord) -> Vec<Cell> {
     let counts = row.counts;
     let whole = |n: i64| Cell::Whole(Some(n));
-    let nanos = counts.cost_nano_usd.unsigned_abs();
-    let sign = if counts.cost_nano_usd < 0 { "-" } else { "" };
+    let usd = |nano: i64| {
+        let (sign, nanos) = (if nano < 0 { "-" } else { "" }, nano.unsigned_abs());
+        Cell::Exact(format!("{sign}{}.{:09}", nanos / 1_000_000_000, nanos % 1_000_000_000))
+    };
     vec![
         time(row.quarter),
         text(row.device.as_str()),
@@ -356,8 +360,10 @@ fn usage(row: UsageRecord) -> Vec<Cell> {
         whole(counts.cache_read),
         whole(counts.cache_write),
         whole(counts.reasoning),
-        Cell::Exact(format!("{sign}{}.{:09}", nanos / 1_000_000_000, nanos % 1_000_000_000)),
-        whole(counts.unpriced),
+        counts.known_spent_nano_usd().map_or(Cell::Text(None), usd),
+        whole(counts.without_price()),
+        usd(counts.estimate_nano_usd),
+        usd(counts.flat_nano_usd),
     ]
 }
 
