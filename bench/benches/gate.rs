@@ -1,7 +1,11 @@
 //! The gate alone: reports of one connection until they are acknowledged, with a recorder that stores nothing. And what it
 //! takes until open pages have heard of a commit.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a benchmark that cannot go on says so by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a benchmark that cannot go on says so by panicking"
+)]
 
 mod common;
 

@@ -1,6 +1,10 @@
 //! The store: batches in, rows to where they stay, ranges out.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a benchmark that cannot go on says so by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a benchmark that cannot go on says so by panicking"
+)]
 
 mod common;
 
