@@ -99,12 +99,13 @@ async fn a_backup_is_made_while_everybody_writes() {
 #[tokio::test]
 async fn of_a_damaged_database_there_is_no_backup_that_looks_whole() {
     let (world, _) = filled().await;
+    world.store.settle_all().await.unwrap();
     world.store.close().await;
     let path = world.store.path().to_owned();
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
     let mut own = sqlx::ConnectOptions::connect(&options).await.unwrap();
     let page: i64 = sqlx::query_scalar(
-        "SELECT pageno FROM dbstat WHERE name = 'sample_hot' AND pagetype = 'leaf' LIMIT 1 OFFSET 5",
+        "SELECT pageno FROM dbstat WHERE name = 'sample' AND pagetype = 'leaf' LIMIT 1 OFFSET 5",
     )
     .fetch_one(&mut own)
     .await
