@@ -159,7 +159,7 @@ impl What {
                 "cost_usd",
                 "unpriced_tokens",
                 "estimated_usd",
-                "estimated_tokens",
+                "flat_rate_usd",
             ],
             Self::Samples { .. } => &["at", "device", "back_filled", "openclaw_state", "openclaw_version"],
         };
@@ -363,13 +363,6 @@ fn entry(row: AuditEntry) -> Vec<Cell> {
     ]
 }
 
-/// Billionths of a dollar, exactly.
-fn dollars(nanos: i64) -> Cell {
-    let sign = if nanos < 0 { "-" } else { "" };
-    let nanos = nanos.unsigned_abs();
-    Cell::Exact(format!("{sign}{}.{:09}", nanos / 1_000_000_000, nanos % 1_000_000_000))
-}
-
 fn sample(device: DeviceId, row: SampleRecord) -> Vec<Cell> {
     let mut cells = vec![
         time(row.at),
@@ -388,6 +381,10 @@ fn sample(device: DeviceId, row: SampleRecord) -> Vec<Cell> {
 fn usage(row: UsageRecord) -> Vec<Cell> {
     let counts = row.counts;
     let whole = |n: i64| Cell::Whole(Some(n));
+    let usd = |nano: i64| {
+        let (sign, nanos) = (if nano < 0 { "-" } else { "" }, nano.unsigned_abs());
+        Cell::Exact(format!("{sign}{}.{:09}", nanos / 1_000_000_000, nanos % 1_000_000_000))
+    };
     vec![
         time(row.quarter),
         text(row.device.as_str()),
@@ -404,10 +401,10 @@ fn usage(row: UsageRecord) -> Vec<Cell> {
         whole(counts.cache_read),
         whole(counts.cache_write),
         whole(counts.reasoning),
-        dollars(counts.cost_nano_usd),
-        whole(counts.unpriced),
-        dollars(counts.estimate_nano_usd),
-        whole(counts.estimated),
+        counts.known_spent_nano_usd().map_or(Cell::Text(None), usd),
+        whole(counts.without_price()),
+        usd(counts.estimate_nano_usd),
+        usd(counts.flat_nano_usd),
     ]
 }
 

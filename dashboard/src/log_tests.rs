@@ -219,9 +219,14 @@ async fn an_export_is_all_of_it_with_a_name() {
     assert_eq!((none.lines().count(), rows(&none).len()), (1, 0));
     let usage = rows(&read(export(&world, "/usage/export").await).await);
     let sum: i64 = usage.iter().map(|row| row[7].parse::<i64>().unwrap()).sum();
-    let turns =
-        get(&world, &format!("/devices/{}", world.device)).await["device"]["usage"]["total"]["turns"].clone();
-    assert_eq!(json!(sum), turns);
+    let total = get(&world, &format!("/devices/{}", world.device)).await["device"]["usage"]["total"].clone();
+    assert_eq!(json!(sum), total["turns"]);
+    for (column, name) in
+        [(15, "cost_usd"), (16, "unpriced_tokens"), (17, "estimated_usd"), (18, "flat_rate_usd")]
+    {
+        let sum: f64 = usage.iter().map(|row| row[column].parse::<f64>().unwrap()).sum();
+        assert!((sum - total[name].as_f64().unwrap()).abs() < 1e-9, "{name}: {sum} {total}");
+    }
     let path = format!("/devices/{}/samples/export", world.device);
     let samples = rows(&read(export(&world, &path).await).await);
     assert_eq!(samples.len(), 2, "the reports that the world has told");

@@ -9,7 +9,7 @@ use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
 use crate::samples::{Horizon, Metric, Rung, state_of};
-use crate::{Device, Error, Latest, PresenceNow, Store, lock, usage};
+use crate::{Days, Device, Error, Latest, PresenceNow, Store, lock, usage};
 
 /// The fleet at a moment.
 #[derive(Debug, Clone)]
@@ -93,14 +93,17 @@ fn latest(row: &SqliteRow, spool: SpoolId) -> Latest {
 }
 
 impl Store {
-    /// The fleet as it was at a moment: what was recorded of it until now, also what came late.
-    pub async fn fleet_at(&self, at: Timestamp) -> Result<FleetAt, Error> {
+    /// The fleet as it was at a moment: what was recorded of it until now, also what came late. `days` are the viewer's, as
+    /// they were then.
+    pub async fn fleet_at(&self, at: Timestamp, days: &Days) -> Result<FleetAt, Error> {
         let doing = "looking at the past";
         let mut reader = self.reader().await?;
         let rung = self.horizon().at(at);
         let spool = SpoolId::generate();
         let mut samples: HashMap<i64, Latest> = HashMap::new();
-        for sql in [last_settled(rung), last_fresh()] {
+        // Looking through what is fresh takes as long as all the rest.
+        let fresh = !lock(&self.inner.fleet).hot.is_younger_than(at);
+        for sql in [last_settled(rung)].into_iter().chain(fresh.then(last_fresh)) {
             let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(at.0);
             for row in &reader.fetch_all(doing, query).await? {
                 let sample = latest(row, spool);
@@ -121,7 +124,7 @@ impl Store {
              WHERE d.created_at <= ?1",
         );
         let rows = reader.fetch_all(doing, query.bind(at.0)).await?;
-        let mut used = usage::as_of(&mut reader, at).await?;
+        let mut used = usage::as_of(&mut reader, at, days).await?;
         let there: HashMap<i64, Option<PresenceNow>> =
             rows.iter().map(|row| (row.get("no"), presence(row, at))).collect();
         let mut devices: Vec<Device> = Vec::with_capacity(there.len());

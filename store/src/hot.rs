@@ -154,6 +154,10 @@ pub(crate) struct Hot {
     next_spool: i64,
     versions: HashMap<String, i64>,
     rows: usize,
+    /// When the oldest of them was measured; what settles is forgotten here a move later.
+    oldest: i64,
+    /// The same of those that came since the present move began.
+    oldest_since: i64,
     /// By the device's number.
     fresh: BTreeMap<i64, Fresh>,
     move_: Move,
@@ -188,6 +192,8 @@ impl Default for Hot {
             next_spool: 1,
             versions: HashMap::new(),
             rows: 0,
+            oldest: i64::MAX,
+            oldest_since: i64::MAX,
             fresh: BTreeMap::new(),
             move_: Move { up_to: 0, device_no: ALL_DEVICES, over: true },
         }
@@ -203,6 +209,11 @@ impl Hot {
     /// A device's last report, while `retained` has an older one.
     pub(crate) fn report(&self, device_no: i64) -> Option<&RetainedRow> {
         self.fresh.get(&device_no)?.report.as_ref()
+    }
+
+    /// Whether nothing of a moment or earlier is unsettled.
+    pub(crate) fn is_younger_than(&self, at: Timestamp) -> bool {
+        self.oldest > at.0
     }
 
     pub(crate) fn reports(&self) -> impl Iterator<Item = &RetainedRow> {
@@ -237,6 +248,8 @@ impl Fleet {
             let fresh = self.hot.fresh.entry(row.device_no).or_default();
             fresh.rows.push(row.no);
             self.hot.rows += 1;
+            self.hot.oldest = self.hot.oldest.min(row.at);
+            self.hot.oldest_since = self.hot.oldest_since.min(row.at);
         }
     }
 
@@ -352,8 +365,13 @@ impl Store {
     pub async fn settle(&self, rows: usize) -> Result<Settled, Error> {
         let doing = "settling samples";
         let (move_, last) = {
-            let fleet = lock(&self.inner.fleet);
-            (fleet.hot.move_, fleet.hot.next - 1)
+            let mut fleet = lock(&self.inner.fleet);
+            let (move_, last) = (fleet.hot.move_, fleet.hot.next - 1);
+            if move_.over {
+                // What comes from here on is not of the move that may begin now.
+                fleet.hot.oldest_since = i64::MAX;
+            }
+            (move_, last)
         };
         if move_.over {
             if last <= move_.up_to && lock(&self.inner.fleet).hot.fresh.is_empty() {
@@ -416,7 +434,9 @@ impl Store {
         if gone > 0 {
             return Ok(Settled::Partly);
         }
-        lock(&self.inner.fleet).hot.move_.over = true;
+        let mut fleet = lock(&self.inner.fleet);
+        fleet.hot.move_.over = true;
+        fleet.hot.oldest = fleet.hot.oldest_since;
         Ok(Settled::Wholly)
     }
 
@@ -464,7 +484,7 @@ impl Store {
         let mut after = 0;
         loop {
             let rows =
-                hot_page(readers, "SELECT no, device_no, spool_no, seq FROM sample_hot", after).await?;
+                hot_page(readers, "SELECT no, device_no, spool_no, seq, at FROM sample_hot", after).await?;
             for row in &rows {
                 let (no, device_no): (i64, i64) = (row.get("no"), row.get("device_no"));
                 after = no;
@@ -472,6 +492,7 @@ impl Store {
                 if no > move_.up_to || device_no > move_.device_no {
                     let fresh = hot.fresh.entry(device_no).or_default();
                     fresh.rows.push(no);
+                    hot.oldest = hot.oldest.min(row.get("at"));
                     fresh.spools.extend(spool.map(|(_, spool)| *spool));
                     hot.rows += 1;
                 }
@@ -497,6 +518,7 @@ impl Store {
             }
         }
         hot.next = hot.next.max(after + 1);
+        hot.oldest_since = hot.oldest;
         let mut fleet = lock(&self.inner.fleet);
         for (key, seq) in seen {
             if let Some(spool) = fleet.spools.get_mut(&key) {

@@ -169,12 +169,13 @@ async fn the_fleet_is_shown_as_it_was() {
     let two = world.device("two").await;
     world.record(&[born(id, 2, "a", 60), said(4, 60, GatewayState::Running, "2026.9.6", false)]).await;
     world.record(&[said(3, 30, GatewayState::Stopped, "2026.9.6", true)]).await;
+    let days = store::Zone::utc().days(NOW);
     for settled in [false, true] {
         if settled {
             world.store.settle_all().await.unwrap();
         }
         let check = async |minutes: i64, expected: Option<Seen<'_>>| {
-            let fleet = world.store.fleet_at(at(minutes)).await.unwrap();
+            let fleet = world.store.fleet_at(at(minutes), &days).await.unwrap();
             let device = fleet.devices.iter().find(|d| d.id == id);
             let found = device.and_then(|device| {
                 let presence = device.presence.as_ref()?;
@@ -197,12 +198,12 @@ async fn the_fleet_is_shown_as_it_was() {
         // What it could only tell later.
         assert_eq!(check(35, Some((false, 22, Some((3, GatewayState::Stopped, "2026.9.6"))))).await, 1);
         assert_eq!(check(60, Some((true, 60, Some((4, GatewayState::Running, "2026.9.6"))))).await, 2);
-        assert_eq!(world.store.fleet_at(at(60)).await.unwrap().devices[1].id, two);
+        assert_eq!(world.store.fleet_at(at(60), &days).await.unwrap().devices[1].id, two);
     }
     // When the samples are gone, the ladder remembers.
     let horizon = store::Horizon { raw: at(120).0, ..store::Horizon::default() };
     world.store.set_horizon(horizon).await.unwrap();
-    let fleet = world.store.fleet_at(at(12)).await.unwrap();
+    let fleet = world.store.fleet_at(at(12), &days).await.unwrap();
     assert_eq!((fleet.rung, fleet.server_down), (store::Rung::FiveMinutes, false));
     let latest = fleet.devices[0].latest.clone().unwrap();
     assert_eq!((latest.at, latest.memory_used), (at(10), Some(1 << 20)));

@@ -290,6 +290,28 @@ fn check_totals(world: &World, zone_name: &str, now: Timestamp, sent: &Sent) {
     }
 }
 
+/// What the fleet had used at a moment of the past, by the devices' memory of it.
+async fn check_past(world: &World, zone_name: &str, at: Timestamp, sent: &Sent) {
+    let days = Zone::parse(zone_name).unwrap().days(at);
+    let fleet = world.store.fleet_at(at, &days).await.unwrap();
+    for (number, id) in sent.devices.iter().enumerate() {
+        let sum = |from: Timestamp, to: Timestamp| {
+            let of_span = |row: &UsageRow| from <= row.quarter && row.quarter < to && row.quarter <= at;
+            let rows = sent.rows.iter().filter(|(device, row)| *device == number && of_span(row));
+            rows.fold(Counts::default(), |sum, (_, row)| sum + expected(row))
+        };
+        let used = fleet.devices.iter().find(|device| device.id == *id).unwrap().usage.clone();
+        let used = used.map_or_else(store::DeviceUsage::default, |used| (*used).clone());
+        assert_eq!(
+            used.between(days.today, days.tomorrow),
+            sum(days.today, days.tomorrow),
+            "today at {at:?}"
+        );
+        assert_eq!(used.between(days.yesterday, days.today), sum(days.yesterday, days.today), "yesterday");
+        assert_eq!(used.total, sum(Timestamp(0), Timestamp(i64::MAX)), "in all at {at:?}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -356,6 +378,7 @@ proptest! {
             compare(&world, zone, whole, &sent).await;
             compare(&world, zone, part, &sent).await;
             check_totals(&world, zone, middle, &sent);
+            check_past(&world, zone, minute(span.0.abs()), &sent).await;
             let world = world.reopen().await;
             check_totals(&world, zone, middle, &sent);
             // Without a device, the fleet's sums are without it.
@@ -604,8 +627,9 @@ async fn a_month_of_ten_thousand_devices() {
     let (world, started) = (World::new().await, Instant::now());
     world.store.fill_usage(10_000, 30, 20, NOW.0 / QUARTER_MILLIS).await.unwrap();
     println!("6 million rows made in {:?}", started.elapsed());
+    let started = Instant::now();
     let world = world.reopen().await;
-    println!("opened");
+    println!("opened in {:?}", started.elapsed());
     let zone = Zone::parse("Europe/Berlin").unwrap();
     let month = |by, then_by, filter: UsageFilter| UsageQuery {
         from: NOW.plus_millis(-31 * DAY),
@@ -639,6 +663,15 @@ async fn a_month_of_ten_thousand_devices() {
             let answer = world.store.usage(&question).await;
             println!("{what}: {:?} {:?}", started.elapsed(), answer.map(|groups| groups.len()));
         }
+    }
+    for days in [1, 29] {
+        let (at, started) = (NOW.plus_millis(-days * DAY), Instant::now());
+        let fleet = world.store.fleet_at(at, &zone.days(at)).await;
+        println!(
+            "the fleet {days} days ago: {:?} {:?}",
+            started.elapsed(),
+            fleet.map(|fleet| fleet.devices.len())
+        );
     }
     let started = Instant::now();
     world.store.usage_summary(&zone, &every()).await.unwrap();

@@ -48,7 +48,7 @@ pub(super) async fn at(
         return Err(ApiError::invalid("time", "That is in the future; the present is at /devices."));
     }
     let days = zone(params.tz.as_deref())?.days(at);
-    let fleet = app.store.fleet_at(at).await?;
+    let fleet = app.store.fleet_at(at, &days).await?;
     Ok(Json(FleetAtView {
         time: rfc3339(at),
         rung: fleet.rung.as_str(),

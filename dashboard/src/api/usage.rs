@@ -6,6 +6,7 @@ use serde::Deserialize;
 use store::{UsageBy, UsageFilter, UsageQuery, Zone};
 use utoipa::IntoParams;
 
+use super::parse;
 use super::samples::moment;
 use crate::App;
 use crate::auth::Viewer;
@@ -95,25 +96,12 @@ pub(super) struct SummaryParams {
 
 /// The devices that are asked for; `None`: all.
 fn devices(app: &App, device: Option<&str>, tag: Option<&str>) -> Result<Option<Vec<DeviceId>>, ApiError> {
-    let missing = || ApiError::not_found("device");
-    let one = match device {
-        Some(text) => {
-            let id = DeviceId::parse(text).map_err(|_| missing())?;
-            Some(app.store.device(id).ok_or_else(missing)?)
-        }
-        None => None,
+    let one = parse::device(app, device)?;
+    let Some(tag) = tag else { return Ok(one.map(|id| vec![id])) };
+    let fits = |device: &store::Device| {
+        one.is_none_or(|id| id == device.id) && device.tags.iter().any(|other| other == tag)
     };
-    Ok(match (one, tag) {
-        (None, None) => None,
-        (Some(device), None) => Some(vec![device.id]),
-        (Some(device), Some(tag)) => {
-            Some(device.tags.iter().any(|t| t == tag).then_some(device.id).into_iter().collect())
-        }
-        (None, Some(tag)) => {
-            let all = app.store.devices().into_iter();
-            Some(all.filter(|device| device.tags.iter().any(|t| t == tag)).map(|device| device.id).collect())
-        }
-    })
+    Ok(Some(app.store.devices().into_iter().filter(fits).map(|device| device.id).collect()))
 }
 
 fn ways(text: &str) -> Result<(UsageBy, Option<UsageBy>), ApiError> {

@@ -56,17 +56,14 @@ fn whole(n: i64) -> u64 {
 
 impl UsageView {
     pub(crate) fn of(counts: &Counts) -> Self {
-        let without_price = counts.without_price();
         Self {
             input: whole(counts.input),
             output: whole(counts.output),
             cache_read: whole(counts.cache_read),
             cache_write: whole(counts.cache_write),
             tokens: whole(counts.tokens()),
-            // Nothing of it had a price: unknown, and not free.
-            cost_usd: Some(usd(counts.spent_nano_usd()))
-                .filter(|_| without_price == 0 || without_price < counts.tokens()),
-            unpriced_tokens: whole(without_price),
+            cost_usd: counts.known_spent_nano_usd().map(usd),
+            unpriced_tokens: whole(counts.without_price()),
             estimated_usd: usd(counts.estimate_nano_usd),
             flat_rate_usd: usd(counts.flat_nano_usd),
             turns: whole(counts.turns),

@@ -45,6 +45,11 @@ impl Store {
                 sums.join(", ")
             ),
             format!(
+                "INSERT INTO usage_total (device_no, {columns})
+                 SELECT device_no, {} FROM usage WHERE counted GROUP BY device_no",
+                sums.join(", ")
+            ),
+            format!(
                 "INSERT INTO usage_day SELECT device_no, quarter / 96, word_no, count(*), {} FROM usage WHERE counted
                  GROUP BY 1, 2, 3",
                 sums.join(", ")

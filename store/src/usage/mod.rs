@@ -86,6 +86,12 @@ impl Counts {
         self.worth_nano_usd() - self.flat_nano_usd
     }
 
+    /// What was spent; `None` when nothing of it had a price: unknown, and not free.
+    pub fn known_spent_nano_usd(&self) -> Option<i64> {
+        let without_price = self.without_price();
+        (without_price == 0 || without_price < self.tokens()).then(|| self.spent_nano_usd())
+    }
+
     /// What it was worth, whoever paid.
     pub fn worth_nano_usd(&self) -> i64 {
         self.cost_nano_usd.saturating_add(self.estimate_nano_usd)
@@ -136,25 +142,35 @@ fn quarter(at: Timestamp) -> i64 {
     at.0.div_euclid(QUARTER_MILLIS)
 }
 
+/// Devices of one question at the start: many at once are fast, and all at once would be a lot of memory.
+const DEVICES: usize = 200;
+
 /// What all devices used, by their numbers.
 pub(crate) async fn load(pool: &SqlitePool, now: Timestamp) -> Result<HashMap<i64, Arc<DeviceUsage>>, Error> {
     let rows =
         sqlx::query("SELECT * FROM usage_total").fetch_all(pool).await.doing("reading what was used")?;
-    let mut all = HashMap::with_capacity(rows.len());
-    let sums = sums();
+    let mut all: HashMap<i64, DeviceUsage> = rows
+        .iter()
+        .map(|row| (row.get("device_no"), DeviceUsage { total: Counts::of(row), recent: BTreeMap::new() }))
+        .collect();
     let recent = format!(
-        "SELECT quarter, {sums} FROM usage WHERE device_no = ? AND quarter >= ? AND counted GROUP BY quarter"
+        "SELECT device_no, quarter, {} FROM usage
+         WHERE device_no IN (SELECT value FROM json_each(?)) AND quarter >= ? AND counted GROUP BY device_no, quarter",
+        sums()
     );
-    for row in rows {
-        let device_no: i64 = row.get("device_no");
-        let quarters = sqlx::query(sqlx::AssertSqlSafe(recent.clone()))
-            .bind(device_no)
+    let numbers: Vec<i64> = all.keys().copied().collect();
+    for some in numbers.chunks(DEVICES) {
+        let rows = sqlx::query(sqlx::AssertSqlSafe(recent.clone()))
+            .bind(serde_json::to_string(some).unwrap_or_default())
             .bind(quarter(now) - RECENT_QUARTERS)
             .fetch_all(pool)
             .await
             .doing("reading what was used of late")?;
-        let recent = quarters.iter().map(|row| (row.get("quarter"), Counts::of(row))).collect();
-        all.insert(device_no, Arc::new(DeviceUsage { total: Counts::of(&row), recent }));
+        for row in &rows {
+            if let Some(usage) = all.get_mut(&row.get("device_no")) {
+                usage.recent.insert(row.get("quarter"), Counts::of(row));
+            }
+        }
     }
-    Ok(all)
+    Ok(all.into_iter().map(|(no, usage)| (no, Arc::new(usage))).collect())
 }

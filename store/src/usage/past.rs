@@ -5,41 +5,50 @@ use std::collections::{BTreeMap, HashMap};
 use protocol::Timestamp;
 use sqlx::Row as _;
 
-use super::{COLUMNS, Counts, DeviceUsage, RECENT_QUARTERS, quarter, sums};
-use crate::Error;
+use super::{COLUMNS, Counts, DeviceUsage, quarter, sums};
 use crate::reader::Reader;
+use crate::{Days, Error};
 
-/// By the devices' numbers: the days before the moment by quarter, and in all, which is what they have used until now less
-/// what came after. A quarter counts whole.
-pub(crate) async fn as_of(reader: &mut Reader, at: Timestamp) -> Result<HashMap<i64, DeviceUsage>, Error> {
+const QUARTERS_OF_A_DAY: i64 = 96;
+
+/// By the devices' numbers: today and yesterday as they were at that moment, each as one sum that stands in its first
+/// quarter; and in all, which is what they have used until now less what came after. A quarter counts whole.
+pub(crate) async fn as_of(
+    reader: &mut Reader,
+    at: Timestamp,
+    days: &Days,
+) -> Result<HashMap<i64, DeviceUsage>, Error> {
     let doing = "adding up what was used by then";
+    let (today, yesterday, last) = (quarter(days.today), quarter(days.yesterday), quarter(at));
+    let sums = sums();
     let mut all: HashMap<i64, DeviceUsage> = HashMap::new();
-    // The devices first: each has its own part of the table, in the order of time.
+    // A device's rows lie together, in the order of time: so its span is found without looking at the rest.
     let recent = format!(
-        "SELECT u.device_no, quarter, {} FROM device d CROSS JOIN usage u ON u.device_no = d.no
-         WHERE quarter > ? AND quarter <= ? AND counted GROUP BY u.device_no, quarter",
-        sums()
+        "SELECT device_no, CASE WHEN quarter >= ?1 THEN ?1 ELSE ?2 END AS day, {sums} FROM usage
+         WHERE device_no IN (SELECT no FROM device) AND quarter >= ?2 AND quarter <= ?3 AND counted GROUP BY 1, 2"
     );
-    let query =
-        sqlx::query(sqlx::AssertSqlSafe(recent)).bind(quarter(at) - RECENT_QUARTERS).bind(quarter(at));
+    let query = sqlx::query(sqlx::AssertSqlSafe(recent)).bind(today).bind(yesterday).bind(last);
     for row in &reader.fetch_all(doing, query).await? {
-        let usage = all.entry(row.get("device_no")).or_insert_with(DeviceUsage::default);
-        usage.recent.insert(row.get("quarter"), Counts::of(row));
+        let usage = all.entry(row.get("device_no")).or_default();
+        usage.recent.insert(row.get("day"), Counts::of(row));
     }
-    let columns =
-        COLUMNS.iter().map(|c| format!("t.{c} - coalesce(sum(u.{c}), 0) AS {c}")).collect::<Vec<_>>();
+    let less = |name: &&str| format!("t.{name} - coalesce(sum(l.{name}), 0) AS {name}");
     let total = format!(
-        "SELECT t.device_no, {} FROM usage_total t
-         LEFT JOIN usage u ON u.device_no = t.device_no AND u.quarter > ? AND u.counted GROUP BY t.device_no",
-        columns.join(", ")
+        "WITH later AS (
+            SELECT device_no, {sums} FROM usage_day
+            WHERE device_no IN (SELECT no FROM device) AND day >= ?1 GROUP BY device_no
+            UNION ALL SELECT device_no, {sums} FROM usage
+            WHERE device_no IN (SELECT no FROM device) AND quarter > ?2 AND quarter < ?3 AND counted GROUP BY device_no)
+         SELECT t.device_no, {} FROM usage_total t LEFT JOIN later l ON l.device_no = t.device_no GROUP BY t.device_no",
+        COLUMNS.iter().map(less).collect::<Vec<_>>().join(", ")
     );
-    let query = sqlx::query(sqlx::AssertSqlSafe(total)).bind(quarter(at));
-    for row in &reader.fetch_all(doing, query).await? {
+    let tomorrow = last.div_euclid(QUARTERS_OF_A_DAY) + 1;
+    let query = sqlx::query(sqlx::AssertSqlSafe(total)).bind(tomorrow).bind(last);
+    for row in &reader.fetch_all(doing, query.bind(tomorrow * QUARTERS_OF_A_DAY)).await? {
         let total = Counts::of(row);
         if total != Counts::default() {
-            all.entry(row.get("device_no"))
-                .or_insert_with(|| DeviceUsage { total, recent: BTreeMap::new() })
-                .total = total;
+            let usage = all.entry(row.get("device_no"));
+            usage.or_insert_with(|| DeviceUsage { total, recent: BTreeMap::new() }).total = total;
         }
     }
     Ok(all)
