@@ -5,8 +5,8 @@ use bytes::Bytes;
 use protocol::{DeviceId, Timestamp};
 use serde_json::Value;
 use store::{
-    AuditEntry, AuditFilter, ErrorFilter, ErrorRecord, EventFilter, FleetEvent, Page, Place, Store,
-    UsagePlace, UsageRecord,
+    AuditEntry, AuditFilter, ErrorFilter, ErrorRecord, EventFilter, FleetEvent, Metric, Page, Place,
+    SamplePlace, SampleRecord, Store, UsagePlace, UsageRecord,
 };
 
 use crate::views::rfc3339;
@@ -64,6 +64,15 @@ pub enum What {
         /// Before this moment.
         to: Option<Timestamp>,
     },
+    /// What was measured of a device, each sample that is still there.
+    Samples {
+        /// Which.
+        device: DeviceId,
+        /// From this moment on.
+        from: Option<Timestamp>,
+        /// Before this moment.
+        to: Option<Timestamp>,
+    },
 }
 
 impl What {
@@ -74,11 +83,12 @@ impl What {
             Self::Events(_) => "events",
             Self::AuditLog(_) => "audit-log",
             Self::Usage { .. } => "usage",
+            Self::Samples { .. } => "samples",
         }
     }
 
-    fn columns(&self) -> &'static [&'static str] {
-        match self {
+    fn columns(&self) -> Vec<&'static str> {
+        let fixed: &[&str] = match self {
             Self::Errors(_) => &[
                 "no",
                 "at",
@@ -151,7 +161,13 @@ impl What {
                 "estimated_usd",
                 "flat_rate_usd",
             ],
+            Self::Samples { .. } => &["at", "device", "back_filled", "openclaw_state", "openclaw_version"],
+        };
+        let mut columns = fixed.to_vec();
+        if matches!(self, Self::Samples { .. }) {
+            columns.extend(Metric::ALL.iter().map(|metric| metric.as_str()));
         }
+        columns
     }
 }
 
@@ -172,13 +188,14 @@ enum At {
     Row(Place),
     Entry(i64),
     Usage(UsagePlace),
+    Sample(SamplePlace),
 }
 
 /// A value of a row.
 enum Cell {
     Text(Option<String>),
     Whole(Option<i64>),
-    /// A number that is written as it is.
+    /// A number, or true or false, that is written as it is.
     Exact(String),
     Json(Option<Value>),
 }
@@ -221,7 +238,7 @@ impl Export {
         self.rows += u64::try_from(rows.len()).unwrap_or(0);
         match self.format {
             Format::Csv => write_csv(&mut out, &rows),
-            Format::Jsonl => write_jsonl(&mut out, self.what.columns(), &rows),
+            Format::Jsonl => write_jsonl(&mut out, &self.what.columns(), &rows),
         }
         Ok(Some(out.into()))
     }
@@ -255,6 +272,15 @@ impl Export {
                 };
                 let rows = self.store.usage_rows(*device, *from, *to, after, ROWS).await?;
                 (rows.last().map(|row| At::Usage(row.place)), rows.into_iter().map(usage).collect())
+            }
+            What::Samples { device, from, to } => {
+                let after = match &self.place {
+                    Some(At::Sample(place)) => Some(*place),
+                    _ => None,
+                };
+                let rows = self.store.samples_page(*device, *from, *to, after, ROWS).await?;
+                let cells = |row| sample(*device, row);
+                (rows.last().map(|row| At::Sample(row.place)), rows.into_iter().map(cells).collect())
             }
         };
         self.place = place.or(self.place.take());
@@ -335,6 +361,21 @@ fn entry(row: AuditEntry) -> Vec<Cell> {
         Cell::Whole(Some(row.count)),
         Cell::Text(row.last_at.map(rfc3339)),
     ]
+}
+
+fn sample(device: DeviceId, row: SampleRecord) -> Vec<Cell> {
+    let mut cells = vec![
+        time(row.at),
+        text(device.as_str()),
+        Cell::Exact(row.back_filled.to_string()),
+        Cell::Text(row.openclaw.map(|state| state.as_str().to_owned())),
+        Cell::Text(row.openclaw_version),
+    ];
+    cells.extend(row.values.into_iter().map(|value| match value {
+        Some(value) => Cell::Exact(value.to_string()),
+        None => Cell::Whole(None),
+    }));
+    cells
 }
 
 fn usage(row: UsageRecord) -> Vec<Cell> {

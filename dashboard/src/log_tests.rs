@@ -227,6 +227,12 @@ async fn an_export_is_all_of_it_with_a_name() {
         let sum: f64 = usage.iter().map(|row| row[column].parse::<f64>().unwrap()).sum();
         assert!((sum - total[name].as_f64().unwrap()).abs() < 1e-9, "{name}: {sum} {total}");
     }
+    let path = format!("/devices/{}/samples/export", world.device);
+    let samples = rows(&read(export(&world, &path).await).await);
+    assert_eq!(samples.len(), 2, "the reports that the world has told");
+    let lines = read(export(&world, &format!("{path}?format=jsonl")).await).await;
+    let first: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+    assert!(first["cpu_pct"].is_number() && first["back_filled"].is_boolean(), "{first}");
     let events = read(export(&world, "/events/export?format=jsonl").await).await;
     assert!(
         events.lines().all(|line| serde_json::from_str::<Value>(line).is_ok_and(|v| v["kind"].is_string()))

@@ -27,7 +27,6 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::space::Space;
-pub use crate::space::free_bytes;
 pub use crate::upkeep::keep_in_order;
 
 /// Messages that wait for the recorder. When it is full the gate stops reading from whoever wants to add to it. Reports

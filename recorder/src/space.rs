@@ -3,6 +3,8 @@
 
 use std::path::PathBuf;
 
+use store::free_bytes;
+
 /// Recording goes on when a twentieth more than what is wanted is free: no back and forth at the edge.
 const MARGIN: u64 = 20;
 
@@ -29,19 +31,6 @@ impl Space {
 
 fn is_low(free: u64, min_free: u64, was_low: bool) -> bool {
     free < if was_low { min_free.saturating_add(min_free / MARGIN) } else { min_free }
-}
-
-/// What this program may still write to the file system of a folder; `None` when the system does not tell.
-#[cfg(unix)]
-pub fn free_bytes(folder: &std::path::Path) -> Option<u64> {
-    let stat = rustix::fs::statvfs(folder).ok()?;
-    Some(stat.f_bavail.saturating_mul(stat.f_frsize))
-}
-
-/// What this program may still write to the file system of a folder; `None` when the system does not tell.
-#[cfg(not(unix))]
-pub fn free_bytes(_: &std::path::Path) -> Option<u64> {
-    None
 }
 
 #[cfg(test)]

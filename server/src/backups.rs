@@ -45,6 +45,24 @@ pub fn folder(config: &config::Config) -> PathBuf {
     }
 }
 
+/// What a copy leaves free. On the disk of the database as much as the recorder needs: it stops when there is less.
+pub fn spare_bytes(config: &config::Config, file: &Path) -> u64 {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let elsewhere = disk_of(folder).zip(disk_of(&config.data_dir)).is_some_and(|(one, other)| one != other);
+    if elsewhere { 0 } else { config.store.min_free_bytes }
+}
+
+#[cfg(unix)]
+fn disk_of(folder: &Path) -> Option<u64> {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::metadata(folder).ok().map(|meta| meta.dev())
+}
+
+#[cfg(not(unix))]
+fn disk_of(_: &Path) -> Option<u64> {
+    None
+}
+
 /// A copy that the server made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Copy {
@@ -123,7 +141,7 @@ impl Keeping {
     /// Reads the database through, beside all else.
     pub fn check_after_an_unclean_end(&self, database: PathBuf) {
         self.change(|health| health.0 = DatabaseHealth::Checking);
-        info!("the last server did not end as it should; the database is checked while this one runs");
+        info!("the database is checked while the server runs");
         let keeping = self.clone();
         drop(lifecycle::in_background("database-check", move || async move {
             let found = match store::check_file(&database, &mut |_| {}).await {
@@ -184,8 +202,8 @@ pub async fn run(
             }
         }
         let made = lifecycle::in_background("backup", {
-            let (store, dir, keep) = (store.clone(), dir.clone(), settings.keep);
-            move || async move { make(&store, &dir, keep, now).await }
+            let (store, config) = (store.clone(), config.clone());
+            move || async move { make(&store, &config, now).await }
         });
         let result = tokio::select! {
             () = stop.cancelled() => return,
@@ -206,7 +224,8 @@ pub async fn run(
 }
 
 /// Makes a copy and, when it is whole, removes those that are too many.
-async fn make(store: &Store, dir: &Path, keep: u32, now: Timestamp) -> Result<(PathBuf, u64), String> {
+async fn make(store: &Store, config: &config::Config, now: Timestamp) -> Result<(PathBuf, u64), String> {
+    let dir = &folder(config);
     let text = |error: &dyn std::error::Error| match error.source() {
         Some(cause) => format!("{error}: {cause}"),
         None => error.to_string(),
@@ -214,8 +233,9 @@ async fn make(store: &Store, dir: &Path, keep: u32, now: Timestamp) -> Result<(P
     private_folder(dir).map_err(|error| format!("cannot make the folder {}: {error}", dir.display()))?;
     let file = dir.join(format!("{PREFIX}{}{SUFFIX}", stamp(now)));
     sweep(dir);
-    let made = store.backup(&file, &mut |_| {}).await.map_err(|error| text(&error))?;
-    for copy in surplus(&copies(dir), keep) {
+    let made =
+        store.backup(&file, spare_bytes(config, &file), &mut |_| {}).await.map_err(|error| text(&error))?;
+    for copy in surplus(&copies(dir), config.backup.keep) {
         // What cannot be removed now is tried again after the next one.
         drop(std::fs::remove_file(dir.join(&copy.name)));
     }
@@ -283,17 +303,22 @@ mod tests {
         assert_eq!(gone(0), ["0", "1", "2", "3"]);
     }
 
+    /// Settings of a server in a folder of its own, on whatever disk that is.
+    fn settings(dir: &tempfile::TempDir) -> config::Config {
+        config::Config {
+            data_dir: dir.path().join("data"),
+            store: config::Store { min_free_bytes: 0, ..config::Store::default() },
+            backup: config::Backup { keep: 2, ..config::Backup::default() },
+            ..config::Config::default()
+        }
+    }
+
     #[tokio::test]
     async fn copies_are_made_and_others_files_left_alone() {
         let dir = tempfile::TempDir::new().unwrap();
-        let settings = store::Config {
-            data_dir: dir.path().join("data"),
-            create: true,
-            topic_root: protocol::TopicRoot::default(),
-            readers: 1,
-        };
-        let store = Store::open(settings, Clock::manual(START)).await.unwrap();
-        let folder = dir.path().join("copies");
+        let config = settings(&dir);
+        let store = crate::serve::open_store(&config, Clock::manual(START), true).await.unwrap();
+        let folder = folder(&config);
         std::fs::create_dir(&folder).unwrap();
         for name in
             ["mine.sqlite", "openclaw-watch-old.sqlite", "openclaw-watch-20200101T000000Z.sqlite.partial"]
@@ -301,7 +326,7 @@ mod tests {
             std::fs::write(folder.join(name), "x").unwrap();
         }
         for n in 0..4 {
-            make(&store, &folder, 2, START.plus_millis(n * 1000)).await.unwrap();
+            make(&store, &config, START.plus_millis(n * 1000)).await.unwrap();
         }
         let kept: Vec<String> = copies(&folder).into_iter().map(|copy| copy.name).collect();
         assert_eq!(
@@ -310,8 +335,15 @@ mod tests {
         );
         assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 4);
         // The same name again: it is said, and nothing is removed.
-        make(&store, &folder, 1, START.plus_millis(3000)).await.unwrap_err();
+        make(&store, &config, START.plus_millis(3000)).await.unwrap_err();
         assert_eq!(copies(&folder).len(), 2);
+        // Nor is anything removed for one that found no room.
+        let greedy = config::Store { min_free_bytes: u64::MAX / 2, ..config.store };
+        let greedy = config::Config { store: greedy, ..config.clone() };
+        if cfg!(unix) {
+            make(&store, &greedy, START.plus_millis(9000)).await.unwrap_err();
+            assert_eq!(copies(&folder).len(), 2);
+        }
     }
 
     /// Until the state is this; the paused clock of the runtime goes on by itself.
@@ -324,7 +356,7 @@ mod tests {
     #[tokio::test]
     async fn the_server_makes_them_by_itself_and_says_when_it_cannot() {
         let dir = tempfile::TempDir::new().unwrap();
-        let config = config::Config { data_dir: dir.path().join("data"), ..config::Config::default() };
+        let config = settings(&dir);
         let clock = Clock::manual(START);
         let store = crate::serve::open_store(&config, clock.clone(), true).await.unwrap();
         tokio::time::pause();

@@ -99,6 +99,8 @@ pub enum ExportWhat {
     AuditLog,
     /// Tokens, by quarter of an hour.
     Usage,
+    /// What was measured of a device, sample by sample.
+    Samples,
 }
 
 /// How rows are written.

@@ -81,26 +81,3 @@ pub fn forget_addresses(dir: &Path) {
     // It may be gone already; a leftover only misleads until the next start.
     drop(std::fs::remove_file(addresses_file(dir)));
 }
-
-fn running_file(dir: &Path) -> PathBuf {
-    dir.join("running")
-}
-
-/// Leaves a mark that a server works in the folder, and tells whether there was one: the last server did not end as it
-/// should. Safe on the disk before anything else is done: the end that it tells of may be a power cut.
-pub fn mark_running(dir: &Path) -> anyhow::Result<bool> {
-    let path = running_file(dir);
-    let unclean = path.exists();
-    File::create(&path)
-        .and_then(|mark| mark.sync_all())
-        .with_context(|| format!("cannot write {}", path.display()))?;
-    // Where folders cannot be synced, the mark comes a little later.
-    drop(File::open(dir).and_then(|folder| folder.sync_all()));
-    Ok(unclean)
-}
-
-/// Everything is written and closed.
-pub fn mark_stopped(dir: &Path) {
-    // A leftover costs a check at the next start.
-    drop(std::fs::remove_file(running_file(dir)));
-}

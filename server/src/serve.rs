@@ -43,9 +43,9 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         );
     }
     let certificate = Certificate::open(&config.tls, &config.data_dir)?;
-    if let Some(last) = store.begin_run(env!("CARGO_PKG_VERSION")).await?
-        && !last.clean
-    {
+    let last = store.begin_run(env!("CARGO_PKG_VERSION")).await?.filter(|last| !last.clean);
+    let unclean = last.is_some();
+    if let Some(last) = last {
         warn!(
             down_s = clock.now().millis_since(last.ended_at) / 1000,
             "the last run ended without being asked to"
@@ -90,7 +90,6 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     .await
     .map_err(|error| port_hint(error, "dashboard"))?;
 
-    let unclean = data_dir::mark_running(&config.data_dir)?;
     let addresses = Addresses {
         dashboard: reachable(dashboard.address()).to_string(),
         broker: reachable(broker.address()).to_string(),
@@ -141,7 +140,6 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         warn!(error = &error as &dyn std::error::Error, "the next start will call this stop a crash");
     }
     store.close().await;
-    data_dir::mark_stopped(&config.data_dir);
     info!("stopped");
     Ok(())
 }
@@ -251,7 +249,7 @@ fn neighbours(
                     recorder::Trouble::DiskLow => "disk_low",
                     recorder::Trouble::StoreFails => "store_fails",
                 }),
-                disk_free_bytes: recorder::free_bytes(&data_dir),
+                disk_free_bytes: store::free_bytes(&data_dir),
                 database,
                 backup,
             }

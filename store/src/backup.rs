@@ -9,11 +9,10 @@ use std::time::Duration;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
 
+use crate::audit_log::{self, Actor, Deed};
 use crate::open::{FILE, beside, damage, inspect, protect};
 use crate::{Doing as _, Error, Store};
 
-/// What is left free beside a copy: the server goes on writing.
-const SPARE_BYTES: u64 = 32 << 20;
 /// How often somebody is told how far a copy is.
 const TELL: Duration = Duration::from_millis(200);
 /// Tables whose rows nobody expires: a copy has as many, unless somebody removes one meanwhile.
@@ -46,18 +45,17 @@ pub struct Restored {
     pub bytes: u64,
 }
 
-/// Bytes that a user may still write where `path` is; `None` when that cannot be known.
-pub fn free_bytes(path: &Path) -> Option<u64> {
-    #[cfg(unix)]
-    {
-        let stat = rustix::fs::statvfs(path).ok()?;
-        Some(stat.f_bavail.saturating_mul(stat.f_frsize))
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = path;
-        None
-    }
+/// What this program may still write to the file system of a folder; `None` when the system does not tell.
+#[cfg(unix)]
+pub fn free_bytes(folder: &Path) -> Option<u64> {
+    let stat = rustix::fs::statvfs(folder).ok()?;
+    Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+/// What this program may still write to the file system of a folder; `None` when the system does not tell.
+#[cfg(not(unix))]
+pub fn free_bytes(_: &Path) -> Option<u64> {
+    None
 }
 
 fn file_error(path: &Path) -> impl Fn(io::Error) -> Error + '_ {
@@ -127,11 +125,12 @@ async fn copy_bytes(connection: &mut SqliteConnection) -> Result<u64, sqlx::Erro
 async fn copy(
     from: &mut SqliteConnection,
     to: &Path,
+    spare_bytes: u64,
     tell: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<u64, Error> {
     let doing = "copying the database";
     let expected = copy_bytes(from).await.doing(doing)?;
-    let needed = expected.saturating_add(SPARE_BYTES);
+    let needed = expected.saturating_add(spare_bytes);
     if let Some(free) = free_bytes(folder_of(to)).filter(|free| *free < needed) {
         return Err(Error::NoRoom { path: folder_of(to).to_owned(), needed, free });
     }
@@ -186,8 +185,14 @@ fn sync_folder(path: &Path) {
 
 impl Store {
     /// A complete copy of the database, made while it is in use. It is written to `to` with `.partial` at the end, read
-    /// again, and gets its name when it is whole; a file that is there already is never touched.
-    pub async fn backup(&self, to: &Path, tell: &mut (dyn FnMut(Progress) + Send)) -> Result<Backup, Error> {
+    /// again, and gets its name when it is whole; a file that is there already is never touched. So many bytes are left
+    /// free beside it.
+    pub async fn backup(
+        &self,
+        to: &Path,
+        spare_bytes: u64,
+        tell: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<Backup, Error> {
         if to.exists() {
             return Err(Error::Exists { path: to.to_owned() });
         }
@@ -199,7 +204,7 @@ impl Store {
             .disable_statement_logging();
         let mut own = options.connect().await.doing("opening for a backup")?;
         let before = marks(&mut own).await.doing("counting before a backup")?;
-        let bytes = copy(&mut own, &draft, tell).await?;
+        let bytes = copy(&mut own, &draft, spare_bytes, tell).await?;
         let after = marks(&mut own).await.doing("counting after a backup")?;
         own.close().await.doing("closing after a backup")?;
         tell(Progress::Checking);
@@ -276,7 +281,7 @@ impl Store {
         let page = number("PRAGMA page_size").await?;
         let bytes = |pages: i64| u64::try_from(pages.saturating_mul(page)).unwrap_or(0);
         let mut rows = Vec::new();
-        for table in ["sample_hot", "error_record", "event", "audit_log", "presence"] {
+        for table in ["error_record", "event", "audit_log", "outage"] {
             let sql = format!("SELECT coalesce(max(rowid) - min(rowid) + 1, 0) FROM {table}");
             rows.push((table, number(&sql).await?));
         }
@@ -288,6 +293,20 @@ impl Store {
             free_bytes: bytes(number("PRAGMA freelist_count").await?),
             rows,
         })
+    }
+}
+
+impl Store {
+    /// After a restore: writes it down. The run that the copy was made in ended with the copy; it did not crash.
+    pub async fn begin_anew(&self, by: &Actor, deed: &Deed<'_>) -> Result<(), Error> {
+        let doing = "noting a restore";
+        let mut tx = self.inner.writer.begin_with("BEGIN IMMEDIATE").await.doing(doing)?;
+        sqlx::query("UPDATE server_run SET stopped_at = alive_at WHERE stopped_at IS NULL")
+            .execute(&mut *tx)
+            .await
+            .doing(doing)?;
+        audit_log::write(&mut tx, self.inner.clock.now(), by, deed).await.doing(doing)?;
+        tx.commit().await.doing(doing)
     }
 }
 
@@ -312,7 +331,7 @@ pub async fn restore(
         return Err(Error::Corrupt { path: from.to_owned(), detail: wrong.join("; ") });
     }
     let draft = beside(&path, ".restoring");
-    let bytes = copy(&mut copied, &draft, tell).await?;
+    let bytes = copy(&mut copied, &draft, 0, tell).await?;
     copied.close().await.doing(doing)?;
     let kept = if path.exists() { Some(set_aside(&path, label).await?) } else { None };
     // One step: there is always a database under the name, the old or the new.

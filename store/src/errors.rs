@@ -4,6 +4,7 @@ use protocol::{DeviceId, LogLevel, LogRecord, Timestamp};
 use sqlx::{QueryBuilder, Row as _, Sqlite, Transaction};
 
 use crate::page::{Filtered as _, Page, Place};
+use crate::reader::Reader;
 use crate::record::insert;
 use crate::search::Search;
 use crate::{Doing as _, Error, Store, error_groups};
@@ -105,7 +106,7 @@ impl Store {
         push(&mut query, filter);
         push_text(&mut query, filter);
         query.newest_first("e", page);
-        self.read_errors(query).await
+        read_errors(self.reader().await?, query).await
     }
 
     /// The same with stacks and contexts, to be read page by page to the end, whatever its size. What is searched for by
@@ -117,7 +118,7 @@ impl Store {
             push(&mut query, filter);
             push_text(&mut query, filter);
             query.newest_first("e", page);
-            return self.read_errors(query).await;
+            return read_errors(self.export_reader().await?, query).await;
         };
         query.push(
             "FROM error_text t CROSS JOIN error_record e ON e.no = t.rowid CROSS JOIN device d ON d.no = e.device_no
@@ -130,19 +131,14 @@ impl Store {
         push(&mut query, filter);
         push_short(&mut query, filter);
         query.push(" ORDER BY t.rowid DESC LIMIT ").push_bind(page.limit);
-        self.read_errors(query).await
+        read_errors(self.export_reader().await?, query).await
     }
 
     /// One of them, whole.
     pub async fn error(&self, no: i64) -> Result<Option<ErrorRecord>, Error> {
         let mut query = QueryBuilder::new(WHOLE);
         query.push("FROM error_record e JOIN device d ON d.no = e.device_no WHERE e.no = ").push_bind(no);
-        Ok(self.read_errors(query).await?.pop())
-    }
-
-    async fn read_errors(&self, mut query: QueryBuilder<Sqlite>) -> Result<Vec<ErrorRecord>, Error> {
-        let rows = self.reader().await?.fetch_all("reading errors", query.build()).await?;
-        Ok(rows.iter().filter_map(record).collect())
+        Ok(read_errors(self.reader().await?, query).await?.pop())
     }
 
     /// Forgets records from before a moment, at most so many; when none of those is left, what was counted by the hour;
@@ -166,6 +162,11 @@ impl Store {
         tx.commit().await.doing(doing)?;
         Ok(gone)
     }
+}
+
+async fn read_errors(mut reader: Reader, mut query: QueryBuilder<Sqlite>) -> Result<Vec<ErrorRecord>, Error> {
+    let rows = reader.fetch_all("reading errors", query.build()).await?;
+    Ok(rows.iter().filter_map(record).collect())
 }
 
 /// All but the words.

@@ -24,6 +24,7 @@ mod record;
 mod registry;
 mod retained;
 mod retention;
+mod sample_rows;
 mod samples;
 mod search;
 mod seqs;
@@ -60,6 +61,7 @@ pub use record::{Fact, Record, Verdict};
 pub use registry::{KeyInfo, NewKey, Refusal};
 pub use retained::RetainedRow;
 pub use retention::{Expiring, Keep, Sizes};
+pub use sample_rows::{SamplePlace, SampleRecord};
 pub use samples::{Horizon, Metric, Range, Rung, Samples, Series};
 pub use search::{Search, TooMuch};
 pub use usage::{

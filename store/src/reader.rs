@@ -24,6 +24,8 @@ use crate::{Error, Store};
 
 /// For what somebody waits for before a page.
 pub(crate) const LIMIT: Duration = Duration::from_secs(5);
+/// For a page of an export. The API begins to answer within half a minute or gives up.
+const EXPORT_LIMIT: Duration = Duration::from_secs(25);
 /// Steps of SQLite's machine between two looks at the clock: well below a millisecond.
 const STEPS: i32 = 4_000;
 /// SQLite's code for "interrupted".
@@ -89,6 +91,11 @@ impl Store {
     /// A connection for a question that somebody waits for.
     pub(crate) async fn reader(&self) -> Result<Reader, Error> {
         Reader::within(&self.inner.readers, LIMIT).await
+    }
+
+    /// The same for a page of an export: a rare thing is looked for in all that there is.
+    pub(crate) async fn export_reader(&self) -> Result<Reader, Error> {
+        Reader::within(&self.inner.readers, EXPORT_LIMIT).await
     }
 }
 

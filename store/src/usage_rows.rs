@@ -71,7 +71,7 @@ impl Store {
             query.push(")");
         }
         query.push(" ORDER BY u.device_no, u.quarter, u.kind_no, u.ledger_no LIMIT ").push_bind(limit);
-        let rows = self.reader().await?.fetch_all("reading what was used", query.build()).await?;
+        let rows = self.export_reader().await?.fetch_all("reading what was used", query.build()).await?;
         Ok(rows.iter().filter_map(record).collect())
     }
 }

@@ -41,7 +41,7 @@ async fn a_backup_is_complete_private_and_tells_how_far_it_is() {
     // What an earlier try left is in nobody's way.
     fs::write(beside(&file, ".partial"), "half").unwrap();
     let mut told = Vec::new();
-    let made = world.store.backup(&file, &mut |progress| told.push(progress)).await.unwrap();
+    let made = world.store.backup(&file, 0, &mut |progress| told.push(progress)).await.unwrap();
     assert_eq!(made.bytes, fs::metadata(&file).unwrap().len());
     assert_eq!(told.last(), Some(&Progress::Checking));
     let whole = told.iter().all(|p| matches!(p, Progress::Checking | Progress::Copying(_, 1..)));
@@ -52,9 +52,16 @@ async fn a_backup_is_complete_private_and_tells_how_far_it_is() {
         use std::os::unix::fs::PermissionsExt as _;
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     }
+    // What must stay free is not taken, and nothing is begun.
+    let other = folder.path().join("other.sqlite");
+    let refused = world.store.backup(&other, u64::MAX / 2, &mut nothing).await;
+    if cfg!(unix) {
+        assert!(matches!(refused, Err(Error::NoRoom { .. })), "{refused:?}");
+        assert_eq!(names(folder.path()), ["copy.sqlite"]);
+    }
     // Another one never takes its place.
     let bytes = fs::read(&file).unwrap();
-    let again = world.store.backup(&file, &mut nothing).await.unwrap_err();
+    let again = world.store.backup(&file, 0, &mut nothing).await.unwrap_err();
     assert!(matches!(again, Error::Exists { .. }), "{again:?}");
     assert!(fs::read(&file).unwrap() == bytes);
 
@@ -85,7 +92,7 @@ async fn a_backup_is_made_while_everybody_writes() {
     });
     for n in 0..5 {
         let file = folder.path().join(format!("{n}.sqlite"));
-        world.store.backup(&file, &mut nothing).await.unwrap();
+        world.store.backup(&file, 0, &mut nothing).await.unwrap();
         // Removing is no reason to call a copy incomplete.
         let brief = world.device(&format!("brief {n}")).await;
         world.store.remove_device(&by(), brief).await.unwrap().unwrap();
@@ -99,6 +106,7 @@ async fn a_backup_is_made_while_everybody_writes() {
 #[tokio::test]
 async fn of_a_damaged_database_there_is_no_backup_that_looks_whole() {
     let (world, _) = filled().await;
+    // What has not settled is read at the start.
     world.store.settle_all().await.unwrap();
     world.store.close().await;
     let path = world.store.path().to_owned();
@@ -119,7 +127,7 @@ async fn of_a_damaged_database_there_is_no_backup_that_looks_whole() {
         Store::open(config(&world.dir), Clock::manual(NOW)).await.expect("the damage is where nobody looks");
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("copy.sqlite");
-    let refused = store.backup(&file, &mut nothing).await;
+    let refused = store.backup(&file, 0, &mut nothing).await;
     assert!(refused.is_err());
     assert!(!check_file(&path, &mut |_| {}).await.unwrap().is_empty());
     assert_eq!(names(folder.path()), Vec::<String>::new());
@@ -130,7 +138,7 @@ async fn restoring_keeps_what_was_there_and_can_be_undone() {
     let (world, id) = filled().await;
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("copy.sqlite");
-    world.store.backup(&file, &mut nothing).await.unwrap();
+    world.store.backup(&file, 0, &mut nothing).await.unwrap();
     let copied = fs::read(&file).unwrap();
     world.device("later").await;
     // As after a kill: its log was not brought into it.
@@ -173,7 +181,7 @@ async fn what_is_no_good_copy_is_not_put_back() {
     let (world, _) = filled().await;
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("copy.sqlite");
-    world.store.backup(&file, &mut nothing).await.unwrap();
+    world.store.backup(&file, 0, &mut nothing).await.unwrap();
     world.store.close().await;
     let data = world.dir.path().join("data");
     let before = (names(&data), fs::read(world.store.path()).unwrap());

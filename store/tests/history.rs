@@ -357,3 +357,38 @@ async fn a_year_of_a_device_goes_down_the_ladder() {
     println!("{used} bytes for a year of one device");
     assert!((3_000_000..3_800_000).contains(&used), "{used} bytes");
 }
+
+/// Page by page all of it, each once, whatever has settled meanwhile.
+#[tokio::test]
+async fn samples_are_read_page_by_page() {
+    let world = World::new().await;
+    let (id, other, spool) = (world.device("one").await, world.device("two").await, SpoolId::generate());
+    let at = |seq: u64| NOW.plus_millis(i64::try_from(seq).unwrap() * 1000 - 3_600_000);
+    let batch = |device, seqs: std::ops::RangeInclusive<u64>| -> Vec<_> {
+        seqs.map(|seq| {
+            let sample = protocol::Report { historical: true, ..a_report(spool, seq, at(seq)) };
+            report(device, &sample, NOW)
+        })
+        .collect()
+    };
+    world.record(&batch(id, 1..=150)).await;
+    world.record(&batch(other, 1..=150)).await;
+    let mut seen = Vec::new();
+    let mut after = None;
+    for page in 0.. {
+        match page {
+            1 => world.store.settle_all().await.unwrap(),
+            2 => drop(world.record(&batch(id, 151..=200)).await),
+            _ => {}
+        }
+        let rows = world.store.samples_page(id, None, None, after, 40).await.unwrap();
+        let Some(last) = rows.last() else { break };
+        after = Some(last.place);
+        seen.extend(rows.into_iter().map(|row| (row.at, row.values[0])));
+    }
+    let value = |seq: u64| Some(f64::from(u32::try_from(seq % 100).unwrap()));
+    assert_eq!(seen, (1..=200).map(|seq| (at(seq), value(seq))).collect::<Vec<_>>());
+    let some = world.store.samples_page(id, Some(at(10)), Some(at(12)), None, 40).await.unwrap();
+    assert_eq!(some.iter().map(|row| row.at).collect::<Vec<_>>(), [at(10), at(11)]);
+    assert!(some.iter().all(|row| row.back_filled && row.openclaw.is_none()));
+}

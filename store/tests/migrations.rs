@@ -87,6 +87,8 @@ async fn answers(store: &Store, version: i64, key: &ApiKey) {
     let samples = store.samples(id, range, &[Metric::CpuPct, Metric::MemoryUsed]).await.unwrap().unwrap();
     assert_eq!((samples.series[0].avg[0], samples.series[1].max[0]), (Some(25.0), Some(3_072_000.0)));
     assert_eq!(store.recorded_ranges(id), ["1-2"]);
+    let raw = store.samples_page(id, None, None, None, 9).await.unwrap();
+    assert_eq!(raw.iter().map(|row| row.values[0]).collect::<Vec<_>>(), [Some(12.5), Some(37.5)]);
     if version < 3 {
         return;
     }

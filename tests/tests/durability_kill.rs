@@ -167,7 +167,7 @@ async fn a_stop_under_load_loses_and_doubles_nothing() {
 /// A file that takes all of the disk's room but so much.
 fn fill(folder: &Path, leave: u64) -> std::path::PathBuf {
     let file = folder.join("somebody-elses-film");
-    let free = recorder::free_bytes(folder).unwrap();
+    let free = store::free_bytes(folder).unwrap();
     let mut output = std::fs::File::create(&file).unwrap();
     let part = vec![0x5a; 1 << 20];
     let mut left = free.saturating_sub(leave);

@@ -33,6 +33,8 @@ async fn what_was_there_is_there_again_after_a_restore() {
     server.restart().await;
     assert_eq!(server.device(&device.id)["name"], "kept");
     assert_eq!(server.request("GET", &format!("/devices/{}", gone.id), None).0, 404);
+    // The run in which the copy was made did not crash.
+    assert_eq!(server.get("/events?kind=server_crashed")["items"], serde_json::json!([]));
     let log = server.get("/audit-log?action=restore");
     assert_eq!(
         (&log["items"][0]["actor_kind"], &log["items"][0]["subject_id"]),
@@ -45,11 +47,11 @@ async fn after_a_kill_the_database_is_checked_and_nobody_waits_for_it() {
     let mut server = Server::start().await;
     server.add_device("one").await;
     assert_eq!(health(&server)["database"], "ok");
-    assert!(!server.process.log().contains("did not end as it should"));
+    assert!(!server.process.log().contains("the database is checked"));
     server.kill();
     // It answers as soon as it listens, whatever it still reads.
     server.restart().await;
-    assert!(server.process.log().contains("did not end as it should"));
+    assert!(server.process.log().contains("the database is checked"));
     until("the database was read through", Duration::from_secs(20), async || {
         (health(&server)["database"] == "ok").then_some(())
     })
@@ -58,7 +60,9 @@ async fn after_a_kill_the_database_is_checked_and_nobody_waits_for_it() {
     // A clean end leaves no doubt.
     server.process.signal("TERM");
     server.process.wait(Duration::from_secs(20)).await;
-    assert!(!server.data_dir().join("running").exists());
+    let checks = server.process.log().matches("the database is checked").count();
+    server.restart().await;
+    assert_eq!(server.process.log().matches("the database is checked").count(), checks);
 }
 
 #[tokio::test(flavor = "multi_thread")]

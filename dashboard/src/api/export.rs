@@ -3,9 +3,8 @@
 use std::io;
 
 use axum::body::Body;
-use axum::extract::Query;
-use axum::extract::State;
 use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::stream;
@@ -167,4 +166,41 @@ pub(super) async fn all_usage(
     let device = parse::device(&app, params.device.as_deref())?;
     let (from, to) = parse::span(params.from.as_deref(), params.to.as_deref())?;
     answer(&app, What::Usage { device, from, to }, params.format.as_deref()).await
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct SampleParams {
+    /// From this time on.
+    #[param(format = DateTime)]
+    from: Option<String>,
+    /// Before this time.
+    #[param(format = DateTime)]
+    to: Option<String>,
+    /// `csv` (without it) or `jsonl`.
+    format: Option<String>,
+}
+
+/// What was measured of a device, as a file
+///
+/// Each sample that is still there, as CSV or as lines of JSON, oldest first. What is empty was not measured.
+#[utoipa::path(
+    get,
+    path = "/devices/{id}/samples/export",
+    operation_id = "export_samples",
+    tag = "samples",
+    params(("id" = String, Path, description = "The device's id."), SampleParams),
+    responses((status = 200, description = "The file.", content_type = "text/csv", body = String))
+)]
+pub(super) async fn all_samples(
+    State(app): State<App>,
+    _: Viewer,
+    Path(id): Path<String>,
+    params: Result<Query<SampleParams>, QueryRejection>,
+) -> Result<Response, ApiError> {
+    let Query(params) = params?;
+    let device = parse::device(&app, Some(&id))?.ok_or_else(|| ApiError::not_found("device"))?;
+    let (from, to) = parse::span(params.from.as_deref(), params.to.as_deref())?;
+    answer(&app, What::Samples { device, from, to }, params.format.as_deref()).await
 }

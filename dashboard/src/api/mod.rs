@@ -48,6 +48,7 @@ pub(crate) fn resources() -> OpenApiRouter<App> {
         .routes(routes!(outages::list))
         .routes(routes!(outages::uptime))
         .routes(routes!(samples::show))
+        .routes(routes!(export::all_samples))
         .routes(routes!(events::of_device))
         .routes(routes!(usage::show))
         .routes(routes!(usage::summary))

@@ -35,7 +35,7 @@ fn teller(json: bool) -> impl FnMut(Progress) + Send {
 
 pub(super) async fn make(file: &Path, config: &Config, json: bool) -> anyhow::Result<()> {
     let store = open(config, false).await?;
-    let made = store.backup(file, &mut teller(json)).await?;
+    let made = store.backup(file, backups::spare_bytes(config, file), &mut teller(json)).await?;
     let name = file.display().to_string();
     let deed = Deed {
         action: "backup",
@@ -70,9 +70,8 @@ pub(super) async fn restore(file: &Path, config: &Config, json: bool) -> anyhow:
         before: done.kept.as_ref().map(|kept| json!({ "kept": kept })),
         after: Some(json!({ "bytes": done.bytes })),
     };
-    store.note(&who::actor(), &deed).await?;
+    store.begin_anew(&who::actor(), &deed).await?;
     store.close().await;
-    data_dir::mark_stopped(&config.data_dir);
     print(json, &json!({ "file": file, "bytes": done.bytes, "kept": done.kept }), || {
         let kept = done.kept.as_ref().map_or_else(String::new, |kept| {
             format!("\nWhat was there before is kept as {}; remove it when all is well.", kept.display())

@@ -27,6 +27,10 @@ pub(super) async fn run(arguments: ExportArgs, config: &Config, json: bool) -> a
             What::AuditLog(AuditFilter { from, to, ..AuditFilter::default() })
         }
         ExportWhat::Usage => What::Usage { device, from, to },
+        ExportWhat::Samples => {
+            let device = device.context("say of which device, with --device ID")?;
+            What::Samples { device, from, to }
+        }
     };
     let format = match format {
         ExportFormat::Csv => Format::Csv,
