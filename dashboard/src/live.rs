@@ -45,6 +45,8 @@ pub(crate) enum Frame {
         /// Why nothing can be recorded now.
         #[cfg_attr(test, ts(type = "\"disk_low\" | \"store_fails\" | null"))]
         trouble: Option<&'static str>,
+        /// Whose days the usage is told by: the zone that was asked for, or UTC.
+        zone: String,
         devices: Vec<DeviceView>,
     },
     /// Devices that are new or not as they were.
@@ -91,7 +93,8 @@ pub(crate) async fn open(
     if !same_origin(&headers) {
         return Err(ApiError::new(StatusCode::FORBIDDEN, "origin", "Open the page from this server."));
     }
-    let zone = zone(params?.tz.as_deref())?;
+    // A browser cannot read why a socket was refused, and may know a zone that we do not: the snapshot says which it is.
+    let zone = zone(params?.tz.as_deref()).unwrap_or_else(|_| Zone::utc());
     let upgrade = upgrade.max_message_size(4096).max_frame_size(4096);
     let viewer = authenticate(&headers, &app).await?;
     Ok(upgrade.on_upgrade(move |socket| async move {
@@ -135,7 +138,8 @@ impl Sender {
             app.store.devices().into_iter().map(|device| DeviceView::of(device, &days)).collect()
         };
         let (server_time, trouble) = (rfc3339(app.store.clock().now()), (app.health)().trouble);
-        self.send(&Frame::Snapshot { rev, server_time, trouble, devices }).await
+        let zone = self.zone.name().to_owned();
+        self.send(&Frame::Snapshot { rev, server_time, trouble, zone, devices }).await
     }
 
     async fn close(mut self, code: u16, reason: &'static str) {

@@ -113,8 +113,13 @@ impl Store {
                 looked_at: tokio::sync::Mutex::new(None),
             }),
         };
-        store.load_fleet().await?;
-        store.refresh_directory().await?;
+        // What is read at every start is looked through by that: damage there is refused like any other.
+        let refused = |error| match error {
+            Error::Sql { source, doing } => damage(store.path(), source, doing),
+            other => other,
+        };
+        store.load_fleet().await.map_err(refused)?;
+        store.refresh_directory().await.map_err(refused)?;
         Ok(store)
     }
 

@@ -339,12 +339,13 @@ export async function startMock({ port = 0, size = 40, login = false, setup = fa
   });
   const live = new WebSocketServer({ noServer: true });
   server.on('upgrade', (request, socket, head) => {
-    if (request.url !== '/live' || state.refuseLive) return socket.destroy();
+    const asked = new URL(request.url, 'http://localhost');
+    if (asked.pathname !== '/live' || state.refuseLive) return socket.destroy();
     if (!state.user) return socket.end('HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n');
     live.handleUpgrade(request, socket, head, (opened) => {
       sockets.add(opened);
       opened.on('close', () => sockets.delete(opened));
-      if (!state.silent) opened.send(JSON.stringify({ type: 'snapshot', rev: state.rev, server_time: stamp(), trouble: state.trouble ?? null, devices: state.devices }));
+      if (!state.silent) opened.send(JSON.stringify({ type: 'snapshot', rev: state.rev, server_time: stamp(), trouble: state.trouble ?? null, zone: asked.searchParams.get('tz') ?? 'UTC', devices: state.devices }));
     });
   });
   await new Promise((done) => server.listen(port, '127.0.0.1', done));

@@ -481,7 +481,11 @@ export type Frame = { "type": "snapshot", rev: number, server_time: string,
 /**
  * Why nothing can be recorded now.
  */
-trouble: "disk_low" | "store_fails" | null, devices: Array<DeviceView>, } | { "type": "devices", rev: number, devices: Array<DeviceView>, } | { "type": "removed", rev: number, ids: Array<string>, } | { "type": "alive", rev: number, server_time: string, 
+trouble: "disk_low" | "store_fails" | null, 
+/**
+ * Whose days the usage is told by: the zone that was asked for, or UTC.
+ */
+zone: string, devices: Array<DeviceView>, } | { "type": "devices", rev: number, devices: Array<DeviceView>, } | { "type": "removed", rev: number, ids: Array<string>, } | { "type": "alive", rev: number, server_time: string, 
 /**
  * Why nothing can be recorded now.
  */

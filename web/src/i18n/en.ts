@@ -113,7 +113,7 @@ export const en = {
       uptime: 'Up',
       agent: 'Agent',
       openclaw: 'OpenClaw',
-      tokensToday: 'Tokens today (UTC)',
+      tokensToday: (zone: string | null) => (zone ? `Tokens today (${zone})` : 'Tokens today'),
       tokensTotal: 'Tokens in all',
       seen: 'Last report',
     },

@@ -114,7 +114,7 @@ export const zhCN: Messages = {
       uptime: '已运行',
       agent: '探针',
       openclaw: 'OpenClaw',
-      tokensToday: '今日 Token（UTC）',
+      tokensToday: (zone: string | null) => (zone ? `今日 Token（${zone}）` : '今日 Token'),
       tokensTotal: '累计 Token',
       seen: '最近上报',
     },

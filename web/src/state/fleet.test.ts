@@ -16,7 +16,7 @@ const latest = (at: string, down: number | null): DeviceView['latest'] => ({
 
 function fleetOf(...devices: DeviceView[]): Fleet {
   const fleet = new Fleet();
-  fleet.apply({ type: 'snapshot', rev: 1, server_time: '', trouble: null, devices });
+  fleet.apply({ type: 'snapshot', rev: 1, server_time: '', trouble: null, zone: 'UTC', devices });
   fleet.flush();
   return fleet;
 }
@@ -71,7 +71,7 @@ describe('the fleet', () => {
   it('forgets removed devices, also those missing from a later snapshot', () => {
     const fleet = fleetOf(device('a'), device('b'), device('c'));
     fleet.apply({ type: 'removed', rev: 2, ids: ['a'] });
-    fleet.apply({ type: 'snapshot', rev: 9, server_time: '', trouble: null, devices: [device('c')] });
+    fleet.apply({ type: 'snapshot', rev: 9, server_time: '', trouble: null, zone: 'UTC', devices: [device('c')] });
     fleet.flush();
     expect(fleet.all().map((d) => d.id)).toEqual(['c']);
     expect(fleet.counts.value.all).toBe(1);

@@ -16,6 +16,8 @@ export const liveState = signal<LiveState>(initial);
 export const liveNow = computed(() => liveWord(liveState.value));
 /** Grows with each snapshot: whoever keeps history of its own asks again for what it missed. */
 export const snapshots = signal(0);
+/** Whose days usage is told by. REST, where the live connection cannot be made, tells days of UTC. */
+export const dayZone = signal('UTC');
 /** Why the server can record nothing now. */
 export const trouble = signal<Trouble>(null);
 
@@ -33,7 +35,10 @@ export function connectFleet(loginEnded: () => void): () => void {
       setServerTime(frame.server_time);
       trouble.value = frame.trouble;
     }
-    if (frame.type === 'snapshot') snapshots.value += 1;
+    if (frame.type === 'snapshot') {
+      snapshots.value += 1;
+      dayZone.value = frame.zone;
+    }
     if (!fleet.apply(frame) || planned !== null) return;
     planned = requestAnimationFrame(flush);
     // A hidden tab gets no animation frames, but its title must still count problems.
@@ -44,7 +49,7 @@ export function connectFleet(loginEnded: () => void): () => void {
     const devices = await getDevices();
     // Live meanwhile, or the login that asked has ended.
     if (['live', 'stopped'].includes(liveState.peek().phase)) return;
-    fleet.apply({ type: 'snapshot', rev: 0, server_time: '', trouble: null, devices });
+    fleet.apply({ type: 'snapshot', rev: 0, server_time: '', trouble: null, zone: 'UTC', devices });
     flush();
   };
   const changed = (state: LiveState): void => {
