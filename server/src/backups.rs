@@ -45,8 +45,9 @@ pub fn folder(config: &config::Config) -> PathBuf {
     }
 }
 
-/// What a copy leaves free. On the disk of the database as much as the recorder needs: it stops when there is less.
-pub fn spare_bytes(config: &config::Config, file: &Path) -> u64 {
+/// What a copy that nobody asked for leaves free. On the disk of the database as much as the recorder needs: it stops when
+/// there is less.
+fn spare_bytes(config: &config::Config, file: &Path) -> u64 {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let elsewhere = disk_of(folder).zip(disk_of(&config.data_dir)).is_some_and(|(one, other)| one != other);
     if elsewhere { 0 } else { config.store.min_free_bytes }

@@ -74,10 +74,10 @@ pub(super) async fn list(
     let place = |outage: &Outage| parse::cursor('o', Place { at: outage.from, no: outage.no });
     let (rows, next) = parse::page(rows, limit, place);
     let now = app.store.clock().now();
-    Ok(Json(OutageListView { items: rows.into_iter().map(|outage| view(&app, outage, now)).collect(), next }))
+    Ok(Json(OutageListView { items: rows.iter().map(|outage| view(&app, outage, now)).collect(), next }))
 }
 
-fn view(app: &App, outage: Outage, now: Timestamp) -> OutageView {
+fn view(app: &App, outage: &Outage, now: Timestamp) -> OutageView {
     let until = outage.to.unwrap_or(now);
     OutageView {
         no: outage.no,

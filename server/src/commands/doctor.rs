@@ -98,14 +98,19 @@ fn server(findings: &mut Findings, config: &Config) {
         }
     };
     let failing = answer.get("recorder_failing_s").and_then(Value::as_i64).unwrap_or(0);
-    if failing > 0 {
+    let trouble = answer.get("trouble").and_then(Value::as_str);
+    if failing > 0 || trouble.is_some() {
+        let todo = match trouble {
+            Some("disk_low") => "make room on the disk of the data folder, or change [store] min_free_bytes",
+            _ => "look whether the disk is full and into the server's log",
+        };
         findings.wrong(
             "recording",
             format!("for {failing} s nothing could be recorded; devices keep what they have to tell"),
-            "look whether the disk is full and into the server's log",
+            todo,
         );
     } else {
-        findings.fine("recording", "nothing waits");
+        findings.fine("recording", "what devices tell is recorded");
     }
     match answer.get("database").and_then(Value::as_str) {
         Some("damaged") => findings.wrong(
