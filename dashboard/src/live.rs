@@ -135,7 +135,7 @@ impl Sender {
         let rev = self.next_rev();
         let devices = {
             let days = self.days(app);
-            app.store.devices().into_iter().map(|device| DeviceView::of(device, &days)).collect()
+            app.store.devices().into_iter().map(|device| DeviceView::of(&device, &days)).collect()
         };
         let (server_time, trouble) = (rfc3339(app.store.clock().now()), (app.health)().trouble);
         let zone = self.zone.name().to_owned();
@@ -258,7 +258,7 @@ impl Merged {
         }
         let devices: Vec<DeviceView> = {
             let days = sender.days(app);
-            app.store.some_devices(&self.changed).into_iter().map(|d| DeviceView::of(d, &days)).collect()
+            app.store.some_devices(&self.changed).into_iter().map(|d| DeviceView::of(&d, &days)).collect()
         };
         if devices.is_empty() {
             return Ok(());

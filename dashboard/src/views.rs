@@ -3,6 +3,8 @@
 
 mod usage;
 
+use std::sync::Arc;
+
 use protocol::{Host, OpenClaw, Report, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::{Days, Device};
@@ -142,25 +144,34 @@ impl OpenClawView {
     }
 }
 
+/// Views of many devices, made one at a time while they are written.
+pub(crate) struct Each<'a>(pub(crate) &'a [Arc<Device>], pub(crate) &'a Days);
+
+impl Serialize for Each<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|device| DeviceView::of(device, self.1)))
+    }
+}
+
 impl DeviceView {
-    pub(crate) fn of(device: Device, days: &Days) -> Self {
-        let presence = device.presence;
+    pub(crate) fn of(device: &Device, days: &Days) -> Self {
+        let presence = device.presence.as_ref();
         let online = presence.as_ref().is_some_and(|p| p.online);
         Self {
             id: device.id.to_string(),
-            name: device.name,
+            name: device.name.clone(),
             kind: device.kind.as_str(),
-            tags: device.tags,
+            tags: device.tags.clone(),
             online,
             since: presence.as_ref().map(|p| rfc3339(p.since)),
             last_seen_at: device.last_seen_at.map(rfc3339),
             reason: presence.as_ref().and_then(|p| p.reason).map(protocol::OfflineReason::as_str),
-            agent_version: presence.and_then(|p| p.agent_version),
+            agent_version: presence.and_then(|p| p.agent_version.clone()),
             created_at: rfc3339(device.created_at),
             openclaw: device.latest.as_ref().and_then(|l| l.openclaw.as_deref()).map(OpenClawView::of),
             clock_skew_s: Some(device.clock_skew_ms / 1000).filter(|skew| *skew != 0),
-            usage: device.usage.map(|usage| DeviceUsageView::of(&usage, days)),
-            latest: device.latest.map(|l| LatestView {
+            usage: device.usage.as_deref().map(|usage| DeviceUsageView::of(usage, days)),
+            latest: device.latest.as_ref().map(|l| LatestView {
                 at: rfc3339(l.at),
                 cpu_pct: l.cpu_pct,
                 memory_used_bytes: l.memory_used,

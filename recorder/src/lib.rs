@@ -330,8 +330,8 @@ impl<P: Fn(&Publication) + Send> Recorder<P> {
     fn missing(&self, born: &HashSet<DeviceId>) -> Vec<Delivery> {
         let now = self.store.clock().now();
         let root = &self.config.topic_root;
-        let farewell = |device: store::Device| {
-            let presence = device.presence.filter(|p| p.online)?;
+        let farewell = |device: Arc<store::Device>| {
+            let presence = device.presence.as_ref().filter(|p| p.online)?;
             let payload = Presence::offline(presence.epoch, None, OfflineReason::ServerRestart).encode();
             let message = Message {
                 device: Some(device.id),

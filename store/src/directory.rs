@@ -191,13 +191,14 @@ impl fleet::Fleet {
         match self.devices.get_mut(&device.id) {
             Some(known) if known.name == device.name && known.tags == device.tags => {}
             Some(known) => {
+                let known = Arc::make_mut(known);
                 known.name = device.name;
                 known.tags = device.tags;
                 news.changed.push(device.id);
             }
             None => {
                 news.changed.push(device.id);
-                self.devices.insert(device.id, device);
+                self.devices.insert(device.id, Arc::new(device));
             }
         }
     }

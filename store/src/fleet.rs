@@ -125,7 +125,7 @@ impl Latest {
 
 #[derive(Default)]
 pub(crate) struct Fleet {
-    pub(crate) devices: HashMap<DeviceId, Device>,
+    pub(crate) devices: HashMap<DeviceId, Arc<Device>>,
     pub(crate) spools: HashMap<(i64, SpoolId), Spool>,
     pub(crate) hot: Hot,
     pub(crate) horizon: Horizon,
@@ -153,19 +153,19 @@ pub(crate) fn sane_time(at: Timestamp, skew: i64, received_at: Timestamp, histor
 
 impl Store {
     /// All devices, by name.
-    pub fn devices(&self) -> Vec<Device> {
-        let mut devices: Vec<Device> = lock(&self.inner.fleet).devices.values().cloned().collect();
+    pub fn devices(&self) -> Vec<Arc<Device>> {
+        let mut devices: Vec<Arc<Device>> = lock(&self.inner.fleet).devices.values().cloned().collect();
         devices.sort_by(|a, b| a.name.cmp(&b.name).then(a.id.cmp(&b.id)));
         devices
     }
 
     /// One device.
     pub fn device(&self, id: DeviceId) -> Option<Device> {
-        lock(&self.inner.fleet).devices.get(&id).cloned()
+        lock(&self.inner.fleet).devices.get(&id).map(|device| Device::clone(device))
     }
 
     /// Those of these devices that there are.
-    pub fn some_devices<'a>(&self, ids: impl IntoIterator<Item = &'a DeviceId>) -> Vec<Device> {
+    pub fn some_devices<'a>(&self, ids: impl IntoIterator<Item = &'a DeviceId>) -> Vec<Arc<Device>> {
         let fleet = lock(&self.inner.fleet);
         ids.into_iter().filter_map(|id| fleet.devices.get(id).cloned()).collect()
     }
@@ -187,7 +187,7 @@ impl Store {
         let mut used = usage::load(&self.inner.readers, self.inner.clock.now()).await?;
         let devices = devices
             .into_iter()
-            .map(|device| (device.id, Device { usage: used.remove(&device.no), ..device }))
+            .map(|device| (device.id, Arc::new(Device { usage: used.remove(&device.no), ..device })))
             .collect();
         let horizon = retention::read_horizon(&self.inner.readers).await?;
         *lock(&self.inner.fleet) = Fleet { devices, spools, hot: Hot::default(), horizon };
@@ -214,7 +214,8 @@ impl Store {
             .await
             .doing("reading the newest samples")?;
         let mut fleet = lock(&self.inner.fleet);
-        let mut by_no: HashMap<i64, &mut Device> = fleet.devices.values_mut().map(|d| (d.no, d)).collect();
+        let mut by_no: HashMap<i64, &mut Device> =
+            fleet.devices.values_mut().map(|d| (d.no, Arc::make_mut(d))).collect();
         for row in &rows {
             if let (Some(device), Ok(spool)) =
                 (by_no.get_mut(&row.get("device_no")), SpoolId::parse(row.get("spool")))

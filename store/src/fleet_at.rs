@@ -15,7 +15,7 @@ use crate::{Days, Device, Error, Latest, PresenceNow, Store, lock, usage};
 #[derive(Debug, Clone)]
 pub struct FleetAt {
     /// The devices that there were (and still are), as they were; names and tags are those of today.
-    pub devices: Vec<Device>,
+    pub devices: Vec<Arc<Device>>,
     /// The server was down, and nothing is known of that very moment: this is how things were before.
     pub server_down: bool,
     /// How fine the numbers are.
@@ -29,12 +29,23 @@ impl Horizon {
     }
 }
 
+/// What the overview shows of a sample.
+const SHOWN: [Metric; 7] = [
+    Metric::CpuPct,
+    Metric::MemoryUsed,
+    Metric::MemoryTotal,
+    Metric::DiskUsed,
+    Metric::DiskTotal,
+    Metric::NetworkUp,
+    Metric::NetworkDown,
+];
+
 /// The last sample of each device at or before `?1`, from what has settled. A sub-query for each device, at its own end of
 /// the table: a maximum over all would read everything.
 fn last_settled(rung: Rung) -> String {
     let table = rung.table();
     let mut sql = String::from("SELECT s.device_no, s.at, s.claw_state, v.version");
-    for metric in Metric::ALL {
+    for metric in SHOWN {
         let (column, mean) =
             (metric.column(), if rung != Rung::Raw && metric.spreads() { "_avg" } else { "" });
         // Writing to a String does not fail.
@@ -59,7 +70,7 @@ fn last_settled(rung: Rung) -> String {
 /// The same from what has not settled.
 fn last_fresh() -> String {
     let mut sql = String::from("SELECT h.device_no, h.at, h.claw_state, v.version");
-    for metric in Metric::ALL {
+    for metric in SHOWN {
         sql.extend([", h.", metric.column()]);
     }
     // With one `max` the other columns are of its row.
@@ -127,11 +138,11 @@ impl Store {
         let mut used = usage::as_of(&mut reader, at, days).await?;
         let there: HashMap<i64, Option<PresenceNow>> =
             rows.iter().map(|row| (row.get("no"), presence(row, at))).collect();
-        let mut devices: Vec<Device> = Vec::with_capacity(there.len());
+        let mut devices: Vec<Arc<Device>> = Vec::with_capacity(there.len());
         for now in lock(&self.inner.fleet).devices.values() {
             let Some(presence) = there.get(&now.no) else { continue };
             let latest = samples.remove(&now.no);
-            devices.push(Device {
+            devices.push(Arc::new(Device {
                 id: now.id,
                 name: now.name.clone(),
                 kind: now.kind,
@@ -143,7 +154,7 @@ impl Store {
                 usage: used.remove(&now.no).map(Arc::new),
                 clock_skew_ms: 0,
                 no: now.no,
-            });
+            }));
         }
         devices.sort_by(|a, b| a.name.cmp(&b.name).then(a.id.cmp(&b.id)));
         let server_down = !self.down_spans(at, at.plus_millis(1)).await?.is_empty();

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt::Write as _;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use protocol::{DeviceId, Report, SpoolId, Timestamp};
 use sqlx::{Row as _, Sqlite, SqlitePool, Transaction};
@@ -445,7 +445,7 @@ impl Store {
         let doing = "writing retained reports";
         let reports: Vec<(DeviceId, RetainedRow)> = {
             let fleet = lock(&self.inner.fleet);
-            let device = |d: &crate::Device| fleet.hot.report(d.no).map(|row| (d.id, row.clone()));
+            let device = |d: &Arc<crate::Device>| fleet.hot.report(d.no).map(|row| (d.id, row.clone()));
             fleet.devices.values().filter_map(device).collect()
         };
         for part in reports.chunks(1_000) {

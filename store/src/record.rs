@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use protocol::{
@@ -102,7 +103,7 @@ impl<'r> Batch<'r> {
         match self.devices.entry(id) {
             std::collections::hash_map::Entry::Occupied(entry) => Some(entry.into_mut()),
             std::collections::hash_map::Entry::Vacant(entry) => {
-                Some(entry.insert(fleet.devices.get(&id)?.clone()))
+                Some(entry.insert(Device::clone(fleet.devices.get(&id)?)))
             }
         }
     }
@@ -477,6 +478,8 @@ impl Store {
             for (id, device) in batch.devices {
                 // A device that was removed meanwhile stays removed; a new name stays new.
                 if let Some(known) = fleet.devices.get_mut(&id) {
+                    // Whoever is looking at it keeps what it was.
+                    let known = Arc::make_mut(known);
                     there.insert(known.no);
                     let delta = used.remove(&known.no);
                     let news = delta.is_some()

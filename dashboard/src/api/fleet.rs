@@ -1,7 +1,8 @@
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use serde::Deserialize;
+use axum::response::IntoResponse;
+use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
 use super::samples::moment;
@@ -10,7 +11,7 @@ use crate::App;
 use crate::auth::Viewer;
 use crate::error::ApiError;
 use crate::history_views::FleetAtView;
-use crate::views::{DeviceView, rfc3339};
+use crate::views::{Each, rfc3339};
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -21,6 +22,15 @@ pub(super) struct Params {
     time: String,
     /// The viewer's time zone, like `Europe/Berlin`: whose today and yesterday. Without it UTC.
     tz: Option<String>,
+}
+
+/// A [`FleetAtView`], whose devices are written as they are made.
+#[derive(Serialize)]
+struct Answer<'a> {
+    time: String,
+    rung: &'static str,
+    server_down: bool,
+    devices: Each<'a>,
 }
 
 /// The fleet as it was
@@ -41,7 +51,7 @@ pub(super) async fn at(
     State(app): State<App>,
     _: Viewer,
     params: Result<Query<Params>, QueryRejection>,
-) -> Result<Json<FleetAtView>, ApiError> {
+) -> Result<impl IntoResponse, ApiError> {
     let Query(params) = params?;
     let at = moment("time", &params.time)?;
     if at > app.store.clock().now() {
@@ -49,10 +59,7 @@ pub(super) async fn at(
     }
     let days = zone(params.tz.as_deref())?.days(at);
     let fleet = app.store.fleet_at(at, &days).await?;
-    Ok(Json(FleetAtView {
-        time: rfc3339(at),
-        rung: fleet.rung.as_str(),
-        server_down: fleet.server_down,
-        devices: fleet.devices.into_iter().map(|device| DeviceView::of(device, &days)).collect(),
-    }))
+    let devices = Each(&fleet.devices, &days);
+    Ok(Json(Answer { time: rfc3339(at), rung: fleet.rung.as_str(), server_down: fleet.server_down, devices })
+        .into_response())
 }

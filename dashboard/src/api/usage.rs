@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
@@ -98,7 +100,7 @@ pub(super) struct SummaryParams {
 fn devices(app: &App, device: Option<&str>, tag: Option<&str>) -> Result<Option<Vec<DeviceId>>, ApiError> {
     let one = parse::device(app, device)?;
     let Some(tag) = tag else { return Ok(one.map(|id| vec![id])) };
-    let fits = |device: &store::Device| {
+    let fits = |device: &Arc<store::Device>| {
         one.is_none_or(|id| id == device.id) && device.tags.iter().any(|other| other == tag)
     };
     Ok(Some(app.store.devices().into_iter().filter(fits).map(|device| device.id).collect()))

@@ -1,4 +1,5 @@
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use protocol::{ApiKey, DeviceId};
@@ -29,7 +30,7 @@ pub(super) async fn run(command: DeviceCommand, config: &Config, json: bool) -> 
         }
         DeviceCommand::List => {
             let devices = store.devices();
-            let list: Vec<_> = devices.iter().map(row).collect();
+            let list: Vec<_> = devices.iter().map(|device| row(device)).collect();
             print(json, &json!(list), || table(&devices));
         }
     }
@@ -74,12 +75,12 @@ fn row(device: &Device) -> serde_json::Value {
     })
 }
 
-fn table(devices: &[Device]) -> String {
+fn table(devices: &[Arc<Device>]) -> String {
     if devices.is_empty() {
         return "no devices yet; add one with `openclaw-watch device add NAME`".to_owned();
     }
     let width = devices.iter().map(|d| d.name.chars().count()).max().unwrap_or(0);
-    let line = |device: &Device| {
+    let line = |device: &Arc<Device>| {
         let state = match &device.presence {
             None => "never seen",
             Some(p) if p.online => "online",

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use anyhow::bail;
 use protocol::{Clock, Timestamp};
@@ -212,7 +213,7 @@ async fn disk(findings: &mut Findings, store: &Store, config: &Config) -> anyhow
     Ok(())
 }
 
-fn clock(findings: &mut Findings, devices: &[Device]) {
+fn clock(findings: &mut Findings, devices: &[Arc<Device>]) {
     let online = devices.iter().filter(|d| d.presence.as_ref().is_some_and(|p| p.online));
     let skews: Vec<i64> = online.map(|device| device.clock_skew_ms).collect();
     let same_sign = skews.iter().all(|skew| *skew > 0) || skews.iter().all(|skew| *skew < 0);

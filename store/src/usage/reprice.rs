@@ -147,6 +147,7 @@ impl Store {
             let mut fleet = lock(&self.inner.fleet);
             for (id, delta) in deltas {
                 if let Some(device) = fleet.devices.get_mut(&id) {
+                    let device = Arc::make_mut(device);
                     device.usage = Some(delta.apply(device.usage.as_deref(), now));
                     changed.push(id);
                 }

@@ -1,6 +1,7 @@
 //! What was used in a few words: the days and months around now, what is usual, and what the month will come to.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::ToSpan as _;
 use jiff::civil::Date;
@@ -199,7 +200,7 @@ impl Store {
             return Ok(groups.iter().fold(Counts::default(), |sum, group| sum + group.counts));
         }
         let fleet = lock(&self.inner.fleet);
-        let add = |sum: Counts, device: &crate::Device| {
+        let add = |sum: Counts, device: &Arc<crate::Device>| {
             device.usage.as_ref().map_or(sum, |usage| sum + usage.total)
         };
         Ok(match devices {

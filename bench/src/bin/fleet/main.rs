@@ -180,6 +180,8 @@ async fn run(cli: Cli) -> anyhow::Result<Line> {
     if let (Some(server), 1..) = (&server, cli.rows) {
         result.insert("history_rows".into(), json!(cli.rows));
         let ids: Vec<String> = kept.iter().map(|key| key.subject().to_string()).collect();
+        // Ten thousand farewells are work, too.
+        quiet(Some(server)).await;
         let (dashboard, token) = (server.dashboard.clone(), server.token.clone());
         let now = Clock::system().now().as_millis();
         let asked = tokio::task::spawn_blocking(move || history::ask(&dashboard, &token, &ids, now));
