@@ -140,13 +140,13 @@ impl Store {
         Ok(if lines == ["ok"] { vec![] } else { lines })
     }
 
-    /// Brings everything into the database file and closes it.
+    /// Closes the database. Whoever has it open last brings everything into the file.
     pub async fn close(&self) {
         // What cannot be written now stays what it was: the newest samples are read from their own rows.
         drop(self.flush_reports().await);
         self.inner.readers.close().await;
-        // Best effort: what is still in the log is read at the next start.
-        drop(sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.inner.writer).await);
+        // SQLite brings the log into the file when the last connection ends, and only then. Asking for it here would make a
+        // command beside the server keep it from writing until the whole log is in the file and on the disk.
         self.inner.writer.close().await;
     }
 }
