@@ -17,6 +17,8 @@ const BACKLOG_MS: i64 = 3_600_000;
 const MARGIN_MS: i64 = 60_000;
 /// An outage that is as long was measured, in milliseconds: by default a device looks twice in that time.
 const MEASURED_MS: i64 = 60_000;
+/// At the end of it a device that wakes up measures once before it is connected, in milliseconds.
+const WAKING_MS: i64 = 20_000;
 /// What stands in the database when nothing tells what an outage was.
 const UNKNOWN: &str = "unknown";
 /// Outages looked at in one go.
@@ -289,13 +291,15 @@ impl Store {
         for row in &rows {
             let Ok(device) = DeviceId::parse(row.get("device")) else { continue };
             let (from, to): (i64, i64) = (row.get("from_at"), row.get("to_at"));
-            let (measured, kept_running) = self.meanwhile(device, Timestamp(from), Timestamp(to)).await?;
+            let (_, kept_running) = self.meanwhile(device, Timestamp(from), Timestamp(to)).await?;
+            let silent = to - from >= MEASURED_MS
+                && !self.meanwhile(device, Timestamp(from), Timestamp(to - WAKING_MS)).await?.0;
             let evidence = Evidence {
                 reason: reason(row),
                 boot_before: row.get("boot_before"),
                 boot_after: row.get("boot_after"),
                 events: self.events_of(row.get("device_no"), from - MARGIN_MS, to + MARGIN_MS).await?,
-                silent: !measured && to - from >= MEASURED_MS,
+                silent,
             };
             let label = judge(&evidence).map_or(UNKNOWN, OutageLabel::as_str);
             if row.get::<Option<&str>, _>("label") == Some(label)

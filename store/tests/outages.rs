@@ -49,6 +49,12 @@ async fn an_outage_is_labelled_when_the_device_returns_and_again_when_its_backlo
     let over = all(&world, id).await.remove(0);
     assert_eq!((over.to, over.label, over.openclaw_kept_running), (Some(at(30)), None, None));
     assert_eq!(world.store.label_outages().await.unwrap(), [], "nothing new");
+    // An agent that goes on measures before it is connected.
+    let mut waking = a_report(spool, 9, at(30).plus_millis(-100));
+    waking.historical = true;
+    world.record(&[report(id, &waking, at(30))]).await;
+    world.store.label_outages().await.unwrap();
+    assert_eq!(all(&world, id).await[0].label, None);
     // What it measured meanwhile says that it was the network, and that OpenClaw ran on ...
     let measured = |seq: u64, minutes: i64, state: GatewayState| {
         let mut one = a_report(spool, seq, at(minutes));
