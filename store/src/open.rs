@@ -7,7 +7,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _, Row as _};
 use tokio::sync::{broadcast, watch};
 
-use crate::{Doing as _, Error, FEED, Inner, Prices, Store, directory, fleet};
+use crate::{Doing as _, Error, FEED, Inner, Prices, Store, directory, fleet, reader};
 
 pub(crate) const FILE: &str = "openclaw-watch.sqlite";
 /// What stands at the begin of each SQLite file.
@@ -89,8 +89,10 @@ impl Store {
             .map_err(|source| damage(&path, source, "opening"))?;
         protect(&path).map_err(file_error)?;
         MIGRATIONS.run(&writer).await.map_err(Error::Migrate)?;
+        // One is left for what is answered at once.
+        let max_readers = config.readers.max(2);
         let readers = SqlitePoolOptions::new()
-            .max_connections(config.readers.max(1))
+            .max_connections(max_readers)
             .min_connections(1)
             .idle_timeout(None)
             .max_lifetime(None)
@@ -104,6 +106,7 @@ impl Store {
                 root: config.topic_root,
                 writer,
                 readers,
+                asking: reader::places(max_readers),
                 feed: broadcast::Sender::new(FEED),
                 fleet: Mutex::new(fleet::Fleet::default()),
                 directory: Mutex::new(Arc::new(directory::Directory::default())),
