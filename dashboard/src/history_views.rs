@@ -33,7 +33,7 @@ pub(crate) struct OutageView {
     pub(crate) duration_s: i64,
     /// What was known when it began.
     pub(crate) reason: Option<&'static str>,
-    /// What it was; absent while it lasts.
+    /// What it was; null while it lasts, and when nothing tells: no event, and nothing that was measured meanwhile.
     #[cfg_attr(
         test,
         ts(
@@ -42,7 +42,7 @@ pub(crate) struct OutageView {
     )]
     #[schema(schema_with = words::outage_label)]
     pub(crate) label: Option<&'static str>,
-    /// Whether OpenClaw ran all the time; absent when nothing was measured meanwhile.
+    /// Whether OpenClaw ran all the time; null when nothing was measured meanwhile, or it is not installed.
     pub(crate) openclaw_kept_running: Option<bool>,
 }
 

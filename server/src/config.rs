@@ -53,7 +53,7 @@ pub struct Tls {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Store {
-    /// Connections for reading.
+    /// Connections for reading, at least 2: large questions leave one for what is answered at once.
     pub readers: u32,
     /// Milliseconds between two commits, unless there is much to write.
     pub commit_every_ms: u64,

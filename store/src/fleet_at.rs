@@ -114,7 +114,8 @@ impl Store {
         let mut samples: HashMap<i64, Latest> = HashMap::new();
         // Looking through what is fresh takes as long as all the rest.
         let fresh = !lock(&self.inner.fleet).hot.is_younger_than(at);
-        for sql in [last_settled(rung)].into_iter().chain(fresh.then(last_fresh)) {
+        // In this order: what settles between the two questions is found by both, and otherwise by none.
+        for sql in fresh.then(last_fresh).into_iter().chain([last_settled(rung)]) {
             let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(at.0);
             for row in &reader.fetch_all(doing, query).await? {
                 let sample = latest(row, spool);

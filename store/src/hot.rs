@@ -3,7 +3,9 @@
 //! A report is appended to `sample_hot` and nothing else is written for it: the table by device (`sample`), the numbers
 //! of its spool and its retained message follow together, for many reports at once, when the hot rows settle. Which hot
 //! rows are a device's is kept in memory; at a start it is read from the rows. A device's rows move in one transaction
-//! with the note of how far the move has come, so that whoever asks finds each row once, also after a crash.
+//! with the note of how far the move has come, so that whoever asks finds each row once, also after a crash. Of a device
+//! that brings the past of many days a part moves at a time, and those rows leave `sample_hot` at once: the note says
+//! nothing of them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt::Write as _;
@@ -278,6 +280,8 @@ struct Step {
     up_to: i64,
     device_no: i64,
     rows: String,
+    /// A device of which only a part is taken, and the last row of it.
+    part: Option<(i64, i64)>,
     /// Number, numbers of its messages, and whose it is.
     spools: Vec<(i64, String, i64, SpoolId)>,
     reports: Vec<(DeviceId, RetainedRow)>,
@@ -285,9 +289,15 @@ struct Step {
 
 impl Fleet {
     fn step(&self, rows: usize) -> Step {
-        let Move { up_to, device_no, .. } = self.hot.move_;
-        let mut step =
-            Step { up_to, device_no: ALL_DEVICES, rows: String::new(), spools: vec![], reports: vec![] };
+        let (Move { up_to, device_no, .. }, rows) = (self.hot.move_, rows.max(1));
+        let mut step = Step {
+            up_to,
+            device_no: ALL_DEVICES,
+            rows: String::new(),
+            part: None,
+            spools: vec![],
+            reports: vec![],
+        };
         let ids: HashMap<i64, DeviceId> =
             self.devices.values().map(|device| (device.no, device.id)).collect();
         let mut numbers = Vec::new();
@@ -297,8 +307,15 @@ impl Fleet {
             if weight >= rows {
                 break;
             }
-            step.device_no = *no;
-            numbers.extend(fresh.rows.iter().copied().filter(|row| *row <= up_to));
+            // In the order of arrival.
+            let of_move = fresh.rows.partition_point(|row| *row <= up_to);
+            let (alone, too_many) = (step.device_no == ALL_DEVICES, of_move > rows);
+            if too_many && !alone {
+                break;
+            }
+            numbers.extend(fresh.rows.iter().copied().take(of_move.min(rows)));
+            step.part = numbers.last().filter(|_| too_many).map(|last| (*no, *last));
+            step.device_no = if too_many { device_no } else { *no };
             for spool in &fresh.spools {
                 if let Some(known) = self.spools.get(&(*no, *spool)) {
                     step.spools.push((known.no, known.seqs.to_string(), *no, *spool));
@@ -306,6 +323,9 @@ impl Fleet {
             }
             if let (Some(report), Some(id)) = (&fresh.report, ids.get(no)) {
                 step.reports.push((*id, report.clone()));
+            }
+            if step.part.is_some() {
+                break;
             }
         }
         if self.hot.fresh.range(step.device_no.saturating_add(1)..).next().is_none() {
@@ -317,9 +337,13 @@ impl Fleet {
 
     fn settled(&mut self, step: &Step) {
         let from = self.hot.move_.device_no.saturating_add(1);
-        for (_, fresh) in self.hot.fresh.range_mut(from..=step.device_no) {
+        let (devices, last) = match step.part {
+            Some((no, last)) => (no..=no, last),
+            None => (from..=step.device_no, step.up_to),
+        };
+        for (_, fresh) in self.hot.fresh.range_mut(devices) {
             let before = fresh.rows.len();
-            fresh.rows.retain(|row| *row > step.up_to);
+            fresh.rows.retain(|row| *row > last);
             self.hot.rows -= before - fresh.rows.len();
         }
         for (_, written, no, spool) in &step.spools {
@@ -405,6 +429,10 @@ impl Store {
                     query.execute(&mut *tx).await.doing(doing)?;
                 }
             }
+        }
+        if step.part.is_some() {
+            let sql = "DELETE FROM sample_hot WHERE no IN (SELECT value FROM json_each(?))";
+            sqlx::query(sql).bind(&step.rows).execute(&mut *tx).await.doing(doing)?;
         }
         for (no, seqs, ..) in &step.spools {
             let query = sqlx::query("UPDATE spool SET seqs = ? WHERE no = ?").bind(seqs).bind(no);

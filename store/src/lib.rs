@@ -207,6 +207,8 @@ struct Inner {
     root: TopicRoot,
     writer: SqlitePool,
     readers: SqlitePool,
+    /// Places for those who read with a time limit: see `reader.rs`.
+    asking: Arc<tokio::sync::Semaphore>,
     feed: broadcast::Sender<Change>,
     fleet: Mutex<fleet::Fleet>,
     directory: Mutex<Arc<directory::Directory>>,

@@ -7,7 +7,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _, Row as _};
 use tokio::sync::{broadcast, watch};
 
-use crate::{Doing as _, Error, FEED, Inner, Prices, Store, directory, fleet};
+use crate::{Doing as _, Error, FEED, Inner, Prices, Store, directory, fleet, reader};
 
 pub(crate) const FILE: &str = "openclaw-watch.sqlite";
 /// What stands at the begin of each SQLite file.
@@ -89,8 +89,10 @@ impl Store {
             .map_err(|source| damage(&path, source, "opening"))?;
         protect(&path).map_err(file_error)?;
         MIGRATIONS.run(&writer).await.map_err(Error::Migrate)?;
+        // One is left for what is answered at once.
+        let max_readers = config.readers.max(2);
         let readers = SqlitePoolOptions::new()
-            .max_connections(config.readers.max(1))
+            .max_connections(max_readers)
             .min_connections(1)
             .idle_timeout(None)
             .max_lifetime(None)
@@ -104,6 +106,7 @@ impl Store {
                 root: config.topic_root,
                 writer,
                 readers,
+                asking: reader::places(max_readers),
                 feed: broadcast::Sender::new(FEED),
                 fleet: Mutex::new(fleet::Fleet::default()),
                 directory: Mutex::new(Arc::new(directory::Directory::default())),
@@ -145,13 +148,13 @@ impl Store {
         Ok(if lines == ["ok"] { vec![] } else { lines })
     }
 
-    /// Brings everything into the database file and closes it.
+    /// Closes the database. Whoever has it open last brings everything into the file.
     pub async fn close(&self) {
         // What cannot be written now stays what it was: the newest samples are read from their own rows.
         drop(self.flush_reports().await);
         self.inner.readers.close().await;
-        // Best effort: what is still in the log is read at the next start.
-        drop(sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.inner.writer).await);
+        // SQLite brings the log into the file when the last connection ends, and only then. Asking for it here would make a
+        // command beside the server keep it from writing until the whole log is in the file and on the disk.
         self.inner.writer.close().await;
     }
 }

@@ -15,6 +15,12 @@ const BACKLOG_MS: i64 = 3_600_000;
 /// Before and after an outage, by as much a device's own events may lie outside of it, in milliseconds: an outage is
 /// noticed late, and an agent that has started says so when it is connected.
 const MARGIN_MS: i64 = 60_000;
+/// An outage that is as long was measured, in milliseconds: by default a device looks twice in that time.
+const MEASURED_MS: i64 = 60_000;
+/// At the end of it a device that wakes up measures once before it is connected, in milliseconds.
+const WAKING_MS: i64 = 20_000;
+/// What stands in the database when nothing tells what an outage was.
+const UNKNOWN: &str = "unknown";
 /// Outages looked at in one go.
 const AT_ONCE: i64 = 500;
 
@@ -72,15 +78,18 @@ struct Evidence {
     boot_after: Option<String>,
     /// What the device says happened meanwhile.
     events: Vec<EventKind>,
+    /// It measured nothing meanwhile, and was away for so long that it should have.
+    silent: bool,
 }
 
-/// What an outage was. The stronger reason wins: a host that rebooted also restarted its agent.
-fn judge(evidence: &Evidence) -> OutageLabel {
+/// What an outage was. The stronger reason wins: a host that rebooted also restarted its agent. Of a device that measured
+/// nothing nobody can say that only its connection was gone: its agent may have hung, or keeps no backlog.
+fn judge(evidence: &Evidence) -> Option<OutageLabel> {
     let happened = |kind: EventKind| evidence.events.contains(&kind);
     let other_boot = evidence.boot_before.is_some()
         && evidence.boot_after.is_some()
         && evidence.boot_before != evidence.boot_after;
-    if other_boot || happened(EventKind::HostRebooted) {
+    let label = if other_boot || happened(EventKind::HostRebooted) {
         OutageLabel::HostRebooted
     } else if happened(EventKind::HostSlept) {
         OutageLabel::MachineSlept
@@ -90,9 +99,12 @@ fn judge(evidence: &Evidence) -> OutageLabel {
         OutageLabel::AgentRestarted
     } else if evidence.reason == Some(OfflineReason::ServerRestart) {
         OutageLabel::ServerDown
+    } else if evidence.silent {
+        return None;
     } else {
         OutageLabel::NetworkOnly
-    }
+    };
+    Some(label)
 }
 
 /// An outage.
@@ -108,9 +120,9 @@ pub struct Outage {
     pub to: Option<Timestamp>,
     /// What was known when it began.
     pub reason: Option<OfflineReason>,
-    /// What it was; `None` while it lasts.
+    /// What it was; `None` while it lasts, and when nothing tells.
     pub label: Option<OutageLabel>,
-    /// Whether OpenClaw ran on meanwhile; `None` when nothing was measured.
+    /// Whether OpenClaw ran on meanwhile; `None` when nothing was measured, or it is not installed.
     pub openclaw_kept_running: Option<bool>,
 }
 
@@ -267,7 +279,7 @@ impl Store {
         let now = self.inner.clock.now();
         let rows = sqlx::query(
             "SELECT o.*, d.id AS device FROM outage o JOIN device d ON d.no = o.device_no
-             WHERE o.to_at >= ? ORDER BY o.label IS NOT NULL, o.to_at LIMIT ?",
+             WHERE o.to_at >= ? ORDER BY o.label IS NOT NULL, random() LIMIT ?",
         )
         .bind(now.0.saturating_sub(BACKLOG_MS))
         .bind(AT_ONCE)
@@ -275,24 +287,28 @@ impl Store {
         .await
         .doing(doing)?;
         let mut changed = Vec::new();
+        // Of very many at once each is looked at again before long: none waits behind others.
         for row in &rows {
             let Ok(device) = DeviceId::parse(row.get("device")) else { continue };
             let (from, to): (i64, i64) = (row.get("from_at"), row.get("to_at"));
-            let kept_running = self.meanwhile(device, Timestamp(from), Timestamp(to)).await?;
+            let (_, kept_running) = self.meanwhile(device, Timestamp(from), Timestamp(to)).await?;
+            let silent = to - from >= MEASURED_MS
+                && !self.meanwhile(device, Timestamp(from), Timestamp(to - WAKING_MS)).await?.0;
             let evidence = Evidence {
                 reason: reason(row),
                 boot_before: row.get("boot_before"),
                 boot_after: row.get("boot_after"),
                 events: self.events_of(row.get("device_no"), from - MARGIN_MS, to + MARGIN_MS).await?,
+                silent,
             };
-            let label = judge(&evidence);
-            if row.get::<Option<&str>, _>("label") == Some(label.as_str())
+            let label = judge(&evidence).map_or(UNKNOWN, OutageLabel::as_str);
+            if row.get::<Option<&str>, _>("label") == Some(label)
                 && row.get::<Option<bool>, _>("claw_kept_running") == kept_running
             {
                 continue;
             }
             sqlx::query("UPDATE outage SET label = ?, claw_kept_running = ? WHERE no = ?")
-                .bind(label.as_str())
+                .bind(label)
                 .bind(kept_running)
                 .bind(row.get::<i64, _>("no"))
                 .execute(&self.inner.writer)
@@ -303,26 +319,29 @@ impl Store {
         Ok(changed)
     }
 
-    /// Whether OpenClaw ran in all that was measured of a time.
+    /// Whether anything was measured in a time, and whether OpenClaw ran in all of that.
     async fn meanwhile(
         &self,
         device: DeviceId,
         from: Timestamp,
         to: Timestamp,
-    ) -> Result<Option<bool>, Error> {
+    ) -> Result<(bool, Option<bool>), Error> {
         let span = to.millis_since(from).max(1);
         let range = Range { from, step_ms: span, steps: 1 };
         let (no, fresh) = {
             let fleet = lock(&self.inner.fleet);
             let Some(no) = fleet.devices.get(&device).map(|d| d.no) else {
-                return Ok(None);
+                return Ok((false, None));
             };
             (no, fleet.hot.numbers(no))
         };
         // A bucket of the ladder would reach beyond the outage.
         let samples = self.read_samples(Rung::Raw, no, fresh, range, &[]).await?;
         let worst = samples.openclaw.first().copied().flatten();
-        Ok(worst.map(|state| matches!(state, GatewayState::Running | GatewayState::Starting)))
+        // The worst is that it is not installed when it never was.
+        let worst = worst.filter(|state| *state != GatewayState::NotInstalled);
+        let kept_running = worst.map(|state| matches!(state, GatewayState::Running | GatewayState::Starting));
+        Ok((samples.n.first().is_some_and(|n| *n > 0), kept_running))
     }
 
     async fn events_of(&self, device_no: i64, from: i64, to: i64) -> Result<Vec<EventKind>, Error> {
@@ -481,8 +500,12 @@ mod tests {
                 boot_before: boot(boots[0]),
                 boot_after: boot(boots[1]),
                 events: events.to_vec(),
+                silent: false,
             };
-            assert_eq!(judge(&evidence), expected, "{evidence:?}");
+            assert_eq!(judge(&evidence), Some(expected), "{evidence:?}");
+            let silent = Evidence { silent: true, ..evidence };
+            let known = Some(expected).filter(|label| *label != OutageLabel::NetworkOnly);
+            assert_eq!(judge(&silent), known, "{silent:?}");
         };
         let lost = OfflineReason::ConnectionLost;
         check(lost, ["a", "a"], &[], OutageLabel::NetworkOnly);

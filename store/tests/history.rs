@@ -279,6 +279,26 @@ async fn expiring_goes_in_small_steps_and_ends() {
 }
 
 #[tokio::test]
+async fn a_device_that_brings_its_past_settles_in_small_steps_too() {
+    let world = World::new().await;
+    let (id, other, spool) = (world.device("one").await, world.device("two").await, SpoolId::generate());
+    world.store.settle_all().await.unwrap();
+    let mut records: Vec<Record> = (0..1_000).map(|seq| live(id, spool, seq)).collect();
+    records.extend((0..5).map(|seq| live(other, spool, seq)));
+    world.record(&records).await;
+    let mut before = world.store.unsettled();
+    assert_eq!(before, 1_005);
+    while world.store.settle(100).await.unwrap() == Settled::Partly {
+        let now = world.store.unsettled();
+        assert!(before - now <= 100, "{before} -> {now}");
+        before = now;
+        assert_eq!((world.seqs(id).await.len(), world.seqs(other).await.len()), (1_000, 5));
+    }
+    assert_eq!(before, 0);
+    assert_eq!(world.store.last_report(id).await.unwrap().unwrap().seq, 999);
+}
+
+#[tokio::test]
 async fn a_crash_leaves_the_newest_numbers_and_a_stop_the_whole_report() {
     let world = World::new().await;
     let (id, spool) = (world.device("one").await, SpoolId::generate());

@@ -173,3 +173,22 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
     assert_eq!(world.record(&[live(id, spool, 1), live(id, spool, 2)]).await.len(), 2);
     assert_eq!(world.seqs(id).await, [1, 2]);
 }
+
+#[tokio::test]
+async fn whoever_looks_in_beside_the_server_leaves_its_log_alone() {
+    let world = World::new().await;
+    let (id, spool) = (world.device("one").await, SpoolId::generate());
+    world.record(&[live(id, spool, 1)]).await;
+    let mut log = world.store.path().as_os_str().to_owned();
+    log.push("-wal");
+    let len = || fs::metadata(&log).map_or(0, |meta| meta.len());
+    let before = len();
+    let beside = world.second().await;
+    assert_eq!(beside.devices().len(), 1);
+    // Bringing it into the file would keep the server from writing until all of it is on the disk.
+    beside.close().await;
+    assert!(before > 0 && len() == before, "{before} bytes, then {}", len());
+    // The last one does it.
+    world.store.close().await;
+    assert_eq!(len(), 0);
+}

@@ -42,17 +42,20 @@ async fn an_outage_is_labelled_when_the_device_returns_and_again_when_its_backlo
     let lasting = all(&world, id).await;
     assert_eq!((lasting.len(), lasting[0].from, lasting[0].to, lasting[0].label), (1, at(10), None, None));
     assert_eq!(world.store.label_outages().await.unwrap(), []);
-    // Back, on the same boot, with nothing else known: the network.
+    // Back, on the same boot, with nothing else known: its agent may have hung for all that.
     world.record(&[born(id, 2, "a", 30)]).await;
     world.clock.set(at(30));
     assert_eq!(world.store.label_outages().await.unwrap(), [id]);
     let over = all(&world, id).await.remove(0);
-    assert_eq!(
-        (over.to, over.label, over.openclaw_kept_running),
-        (Some(at(30)), Some(OutageLabel::NetworkOnly), None)
-    );
+    assert_eq!((over.to, over.label, over.openclaw_kept_running), (Some(at(30)), None, None));
     assert_eq!(world.store.label_outages().await.unwrap(), [], "nothing new");
-    // What it measured meanwhile says that OpenClaw ran on ...
+    // An agent that goes on measures before it is connected.
+    let mut waking = a_report(spool, 9, at(30).plus_millis(-100));
+    waking.historical = true;
+    world.record(&[report(id, &waking, at(30))]).await;
+    world.store.label_outages().await.unwrap();
+    assert_eq!(all(&world, id).await[0].label, None);
+    // What it measured meanwhile says that it was the network, and that OpenClaw ran on ...
     let measured = |seq: u64, minutes: i64, state: GatewayState| {
         let mut one = a_report(spool, seq, at(minutes));
         one.historical = true;
@@ -61,7 +64,8 @@ async fn an_outage_is_labelled_when_the_device_returns_and_again_when_its_backlo
     };
     world.record(&[measured(1, 15, GatewayState::Running), measured(2, 29, GatewayState::Running)]).await;
     assert_eq!(world.store.label_outages().await.unwrap(), [id]);
-    assert_eq!(all(&world, id).await[0].openclaw_kept_running, Some(true));
+    let over = all(&world, id).await.remove(0);
+    assert_eq!((over.label, over.openclaw_kept_running), (Some(OutageLabel::NetworkOnly), Some(true)));
     // ... and then that it did not, and that the machine slept. Settled or not.
     world
         .record(&[measured(3, 20, GatewayState::Stopped), told(id, spool, 4, 12, EventKind::HostSlept)])
@@ -74,6 +78,25 @@ async fn an_outage_is_labelled_when_the_device_returns_and_again_when_its_backlo
     world.clock.set(at(30 + 61));
     world.record(&[told(id, spool, 5, 14, EventKind::HostRebooted)]).await;
     assert_eq!(world.store.label_outages().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_short_outage_of_a_device_without_openclaw_says_nothing_of_openclaw() {
+    let world = World::new().await;
+    let (id, spool) = (world.device("one").await, SpoolId::generate());
+    let back = Presence::birth(2, at(10), "1.2.3", None, Host::default());
+    world
+        .record(&[born(id, 1, "a", 0), will(id, 1, at(9)), presence(id, back, at(9).plus_millis(500))])
+        .await;
+    let mut one = a_report(spool, 1, at(9).plus_millis(100));
+    one.historical = true;
+    let state = GatewayState::NotInstalled;
+    one.openclaw = Some(OpenClaw { state, ..OpenClaw::default() });
+    world.record(&[report(id, &one, at(10))]).await;
+    world.clock.set(at(10));
+    world.store.label_outages().await.unwrap();
+    let over = all(&world, id).await.remove(0);
+    assert_eq!((over.label, over.openclaw_kept_running), (Some(OutageLabel::NetworkOnly), None));
 }
 
 #[tokio::test]
