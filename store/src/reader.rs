@@ -113,7 +113,7 @@ impl Store {
 
     /// The same for a page of an export: a rare thing is looked for in all that there is.
     pub(crate) async fn export_reader(&self) -> Result<Reader, Error> {
-        Reader::within(&self.inner.readers, EXPORT_LIMIT).await
+        Reader::within(&self.inner.readers, &self.inner.asking, EXPORT_LIMIT).await
     }
 }
 

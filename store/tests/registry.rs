@@ -183,7 +183,8 @@ async fn changes_from_two_processes_and_recording_do_not_disturb_each_other() {
     watch.join_all().await;
     world.store.look_again().await;
     other.look_again().await;
-    let names = |store: &store::Store| store.devices().into_iter().map(|d| d.name.clone()).collect::<Vec<_>>();
+    let names =
+        |store: &store::Store| store.devices().into_iter().map(|d| d.name.clone()).collect::<Vec<_>>();
     assert_eq!(names(&world.store).len(), 61);
     assert_eq!(names(&world.store), names(&other));
     assert_eq!(world.seqs(device).await, (1..=200).collect::<Vec<_>>());
