@@ -387,6 +387,19 @@ test('where no live connection can be made, the page still shows the devices', (
     { allow: REFUSED },
   ));
 
+test('a server that can record nothing says so, until it can again', () =>
+  visit(
+    async (page, mock) => {
+      mock.state.trouble = 'disk_low';
+      mock.cut(false);
+      await page.waitForSelector('[role=alert] >> text=its disk is almost full');
+      mock.state.trouble = null;
+      mock.cut(false);
+      await page.waitForSelector('[role=alert]', { state: 'detached' });
+    },
+    { allow: REFUSED },
+  ));
+
 test('an old CSRF token is renewed without anybody noticing', () =>
   visit(
     async (page, mock) => {
