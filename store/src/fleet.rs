@@ -123,6 +123,52 @@ impl Latest {
     }
 }
 
+impl Latest {
+    /// What a sample's row says: `at`, `claw_state`, `version` and the columns of [`SHOWN`].
+    pub(crate) fn of_row(
+        row: &sqlx::sqlite::SqliteRow,
+        spool: SpoolId,
+        seq: u64,
+        known: Option<&OpenClaw>,
+    ) -> Self {
+        let value = |metric: Metric| metric.shown(row.get(metric.column()));
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it was a count of bytes"
+        )]
+        let bytes = |metric: Metric| value(metric).map(|bytes| bytes as u64);
+        let openclaw = row.get::<Option<i64>, _>("claw_state").map(|code| {
+            let known = known.cloned().unwrap_or_default();
+            Arc::new(OpenClaw { state: state_of(code), version: row.get("version"), ..known })
+        });
+        Self {
+            at: Timestamp(row.get("at")),
+            spool,
+            seq,
+            cpu_pct: value(Metric::CpuPct),
+            memory_used: bytes(Metric::MemoryUsed),
+            memory_total: bytes(Metric::MemoryTotal),
+            disk_used: bytes(Metric::DiskUsed),
+            disk_total: bytes(Metric::DiskTotal),
+            network_up: value(Metric::NetworkUp),
+            network_down: value(Metric::NetworkDown),
+            openclaw,
+        }
+    }
+}
+
+/// What the overview shows of a sample.
+pub(crate) const SHOWN: [Metric; 7] = [
+    Metric::CpuPct,
+    Metric::MemoryUsed,
+    Metric::MemoryTotal,
+    Metric::DiskUsed,
+    Metric::DiskTotal,
+    Metric::NetworkUp,
+    Metric::NetworkDown,
+];
+
 #[derive(Default)]
 pub(crate) struct Fleet {
     pub(crate) devices: HashMap<DeviceId, Arc<Device>>,
@@ -201,7 +247,7 @@ impl Store {
     async fn load_latest(&self) -> Result<(), Error> {
         let mut sql =
             String::from("SELECT h.device_no, h.at, h.seq, h.received_at, h.claw_state, v.version, p.spool");
-        for metric in Metric::ALL {
+        for metric in SHOWN {
             sql.extend([", h.", metric.column()]);
         }
         sql.push_str(
@@ -236,31 +282,9 @@ impl Device {
         if self.latest.as_ref().is_some_and(|l| l.at > at || (l.spool == spool && l.seq >= seq)) {
             return;
         }
-        let value = |metric: Metric| metric.shown(row.get(metric.column()));
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "it was a count of bytes"
-        )]
-        let bytes = |metric: Metric| value(metric).map(|bytes| bytes as u64);
-        let openclaw = row.get::<Option<i64>, _>("claw_state").map(|code| {
-            // What else was known of it is of the older report.
-            let known = self.latest.as_ref().and_then(|l| l.openclaw.as_deref()).cloned().unwrap_or_default();
-            Arc::new(OpenClaw { state: state_of(code), version: row.get("version"), ..known })
-        });
-        self.latest = Some(Latest {
-            at,
-            spool,
-            seq,
-            cpu_pct: value(Metric::CpuPct),
-            memory_used: bytes(Metric::MemoryUsed),
-            memory_total: bytes(Metric::MemoryTotal),
-            disk_used: bytes(Metric::DiskUsed),
-            disk_total: bytes(Metric::DiskTotal),
-            network_up: value(Metric::NetworkUp),
-            network_down: value(Metric::NetworkDown),
-            openclaw,
-        });
+        // What else was known of OpenClaw is of the older report.
+        let known = self.latest.as_ref().and_then(|l| l.openclaw.clone());
+        self.latest = Some(Latest::of_row(row, spool, seq, known.as_deref()));
     }
 }
 

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use protocol::{OfflineReason, OpenClaw, SpoolId, Timestamp};
+use protocol::{OfflineReason, SpoolId, Timestamp};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
-use crate::samples::{Horizon, Metric, Rung, state_of};
+use crate::fleet::SHOWN;
+use crate::samples::{Horizon, Rung};
 use crate::{Days, Device, Error, Latest, PresenceNow, Store, lock, usage};
 
 /// The fleet at a moment.
@@ -28,17 +29,6 @@ impl Horizon {
         *Rung::ALL.iter().find(|rung| self.of(**rung) <= at.0).unwrap_or(&Rung::Hour)
     }
 }
-
-/// What the overview shows of a sample.
-const SHOWN: [Metric; 7] = [
-    Metric::CpuPct,
-    Metric::MemoryUsed,
-    Metric::MemoryTotal,
-    Metric::DiskUsed,
-    Metric::DiskTotal,
-    Metric::NetworkUp,
-    Metric::NetworkDown,
-];
 
 /// The last sample of each device at or before `?1`, from what has settled. A sub-query for each device, at its own end of
 /// the table: a maximum over all would read everything.
@@ -81,28 +71,6 @@ fn last_fresh() -> String {
     sql
 }
 
-fn latest(row: &SqliteRow, spool: SpoolId) -> Latest {
-    let value = |metric: Metric| metric.shown(row.get(metric.column()));
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it was a count of bytes")]
-    let bytes = |metric: Metric| value(metric).map(|bytes| bytes as u64);
-    let openclaw = row.get::<Option<i64>, _>("claw_state").map(|code| {
-        Arc::new(OpenClaw { state: state_of(code), version: row.get("version"), gateways: Vec::new() })
-    });
-    Latest {
-        at: Timestamp(row.get("at")),
-        spool,
-        seq: 0,
-        cpu_pct: value(Metric::CpuPct),
-        memory_used: bytes(Metric::MemoryUsed),
-        memory_total: bytes(Metric::MemoryTotal),
-        disk_used: bytes(Metric::DiskUsed),
-        disk_total: bytes(Metric::DiskTotal),
-        network_up: value(Metric::NetworkUp),
-        network_down: value(Metric::NetworkDown),
-        openclaw,
-    }
-}
-
 impl Store {
     /// The fleet as it was at a moment: what was recorded of it until now, also what came late. `days` are the viewer's, as
     /// they were then.
@@ -118,7 +86,7 @@ impl Store {
         for sql in fresh.then(last_fresh).into_iter().chain([last_settled(rung)]) {
             let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(at.0);
             for row in &reader.fetch_all(doing, query).await? {
-                let sample = latest(row, spool);
+                let sample = Latest::of_row(row, spool, 0, None);
                 let known = samples.entry(row.get("device_no")).or_insert_with(|| sample.clone());
                 if known.at < sample.at {
                     *known = sample;
