@@ -116,8 +116,15 @@ impl Store {
                 looked_at: tokio::sync::Mutex::new(None),
             }),
         };
-        store.load_fleet().await?;
-        store.refresh_directory().await?;
+        let loaded = async {
+            store.load_fleet().await?;
+            store.refresh_directory().await
+        };
+        loaded.await.map_err(|error| match error {
+            // Where `inspect` did not look.
+            Error::Sql { doing, source } => damage(&store.inner.path, source, doing),
+            other => other,
+        })?;
         Ok(store)
     }
 
