@@ -45,7 +45,8 @@ pub(super) struct Params {
 /// When devices were away
 ///
 /// Newest first. An outage is labelled when its device is back, from the boots of its host, its own events, and what it
-/// measured meanwhile; while its backlog arrives the label may still change.
+/// measured meanwhile; while its backlog arrives the label may still change. One of a minute or more that nothing tells of
+/// has none: the agent may have hung, or keeps no backlog.
 #[utoipa::path(
     get,
     path = "/outages",
@@ -74,10 +75,10 @@ pub(super) async fn list(
     let place = |outage: &Outage| parse::cursor('o', Place { at: outage.from, no: outage.no });
     let (rows, next) = parse::page(rows, limit, place);
     let now = app.store.clock().now();
-    Ok(Json(OutageListView { items: rows.into_iter().map(|outage| view(&app, outage, now)).collect(), next }))
+    Ok(Json(OutageListView { items: rows.iter().map(|outage| view(&app, outage, now)).collect(), next }))
 }
 
-fn view(app: &App, outage: Outage, now: Timestamp) -> OutageView {
+fn view(app: &App, outage: &Outage, now: Timestamp) -> OutageView {
     let until = outage.to.unwrap_or(now);
     OutageView {
         no: outage.no,
