@@ -1,6 +1,12 @@
 //! Stored, then acknowledged: whatever ends the server, no acknowledged report is lost and none is there twice.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test"
+)]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -294,7 +300,7 @@ async fn a_full_disk(min_free: u64, leave: u64, trouble: &str) {
     load.progress(300).await;
     let film = fill(&server.data_dir(), leave);
     let what = format!("/healthz says {trouble}");
-    until(&what, Duration::from_secs(60), async || {
+    until(&what, Duration::from_mins(1), async || {
         let (well, health) = server.health();
         (!well && health["trouble"] == trouble).then_some(())
     })
