@@ -390,7 +390,13 @@ async fn questions_about_usage_are_answered_or_refused_with_the_field() {
         assert!(answer["error"]["fields"][field].is_string(), "{path}: {answer}");
     }
     assert_eq!(ask("/usage?device=000000000000").await.0, StatusCode::NOT_FOUND);
-    assert_eq!(ask("/usage?colour=red").await.0, StatusCode::BAD_REQUEST);
+    for (path, field) in [("/usage?colour=red", "colour"), ("/usage?limit=many", "limit")] {
+        let (status, answer) = ask(path).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{path}");
+        let error = &answer["error"];
+        assert!(error["fields"][field].is_string(), "{path}: {answer}");
+        assert!(!error["message"].as_str().unwrap().contains("deserialize"), "{path}: {answer}");
+    }
     // Of the same device, by the days of two viewers.
     let used = async |tz: &str| {
         let usage = ask(&format!("/devices?tz={tz}")).await.1[0]["usage"].clone();

@@ -11,7 +11,7 @@ pub(crate) struct ApiError {
     status: StatusCode,
     code: &'static str,
     message: String,
-    fields: BTreeMap<&'static str, String>,
+    fields: BTreeMap<String, String>,
     retry_after_s: Option<u64>,
 }
 
@@ -30,7 +30,7 @@ struct Inner<'a> {
     message: &'a str,
     /// Which parameter or field was wrong, and how.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    fields: &'a BTreeMap<&'static str, String>,
+    fields: &'a BTreeMap<String, String>,
 }
 
 impl ApiError {
@@ -45,7 +45,18 @@ impl ApiError {
     pub(crate) fn invalid(field: &'static str, message: impl Into<String>) -> Self {
         let message = message.into();
         let mut error = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", message.clone());
-        error.fields.insert(field, message);
+        error.fields.insert(field.to_owned(), message);
+        error
+    }
+
+    /// What the framework says of a value that it cannot read, `How it was read: field: why`, without its first part,
+    /// which tells how we are built.
+    fn unreadable(status: StatusCode, text: &str) -> Self {
+        let said = text.split_once(": ").map_or(text, |(_, said)| said);
+        let mut error = Self::new(status, "bad_request", said);
+        if let Some((field, why)) = said.split_once(": ").filter(|(field, _)| !field.contains(' ')) {
+            error.fields.insert(field.to_owned(), why.to_owned());
+        }
         error
     }
 
@@ -129,13 +140,18 @@ impl From<store::Refusal> for ApiError {
 
 impl From<axum::extract::rejection::JsonRejection> for ApiError {
     fn from(rejection: axum::extract::rejection::JsonRejection) -> Self {
-        Self::new(rejection.status(), "bad_request", rejection.body_text())
+        match &rejection {
+            axum::extract::rejection::JsonRejection::JsonDataError(error) => {
+                Self::unreadable(rejection.status(), &error.body_text())
+            }
+            _ => Self::new(rejection.status(), "bad_request", rejection.body_text()),
+        }
     }
 }
 
 impl From<axum::extract::rejection::QueryRejection> for ApiError {
     fn from(rejection: axum::extract::rejection::QueryRejection) -> Self {
-        Self::new(rejection.status(), "bad_request", rejection.body_text())
+        Self::unreadable(rejection.status(), &rejection.body_text())
     }
 }
 

@@ -17,8 +17,10 @@ const FIRST_ROWS: usize = 1_000;
 const ROWS: std::ops::RangeInclusive<usize> = 100..=20_000;
 /// Samples settle this often ...
 const SETTLE_EVERY: Duration = Duration::from_mins(30);
-/// ... or when so many wait: a few minutes of a fleet that sends its backlog.
-const SETTLE_ROWS: usize = 1_000_000;
+/// ... or when so many of each device wait, as whoever asks for its past reads them one by one ...
+const SETTLE_EACH: usize = 300;
+/// ... but hardly for less than this, and not for more.
+const SETTLE_ROWS: std::ops::RangeInclusive<usize> = 100_000..=1_000_000;
 const EXPIRE_EVERY: Duration = Duration::from_mins(10);
 /// A server that has just started has better things to do.
 const FIRST_EXPIRE: Duration = Duration::from_mins(1);
@@ -75,7 +77,8 @@ pub async fn keep_in_order(store: Store, keep: Keep, shutdown: CancellationToken
                 step(store.note_alive()).await;
             }
             step(store.label_outages()).await;
-            if store.unsettled() >= SETTLE_ROWS || settled_at.elapsed() >= SETTLE_EVERY {
+            let many = (store.count_devices() * SETTLE_EACH).clamp(*SETTLE_ROWS.start(), *SETTLE_ROWS.end());
+            if store.unsettled() >= many || settled_at.elapsed() >= SETTLE_EVERY {
                 settled_at = Instant::now();
                 settle(&store, &mut pace).await;
             }

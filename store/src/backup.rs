@@ -324,6 +324,10 @@ pub async fn restore(
     if fs::canonicalize(from).ok().is_some_and(|from| fs::canonicalize(&path).ok() == Some(from)) {
         return Err(Error::Exists { path });
     }
+    let aside = beside(&path, &format!(".before-restore-{label}"));
+    if aside.exists() {
+        return Err(Error::Exists { path: aside });
+    }
     tell(Progress::Checking);
     let mut copied = look_into(from).await.doing(doing)?;
     let wrong = quick_check(&mut copied).await.map_err(|source| damage(from, source, doing))?;
@@ -333,7 +337,16 @@ pub async fn restore(
     let draft = beside(&path, ".restoring");
     let bytes = copy(&mut copied, &draft, 0, tell).await?;
     copied.close().await.doing(doing)?;
-    let kept = if path.exists() { Some(set_aside(&path, label).await?) } else { None };
+    let kept = if path.exists() {
+        if let Err(error) = set_aside(&path, &aside).await {
+            // As large as the database, and of no use to anybody.
+            drop(fs::remove_file(&draft));
+            return Err(error);
+        }
+        Some(aside)
+    } else {
+        None
+    };
     // One step: there is always a database under the name, the old or the new.
     fs::rename(&draft, &path).map_err(file_error(&path))?;
     sync_folder(&path);
@@ -341,7 +354,7 @@ pub async fn restore(
 }
 
 /// Gives the database a second name, its log with it.
-async fn set_aside(path: &Path, label: &str) -> Result<PathBuf, Error> {
+async fn set_aside(path: &Path, kept: &Path) -> Result<(), Error> {
     // Brings the log into the file. A damaged one keeps its log, which then goes along.
     let options = SqliteConnectOptions::new()
         .filename(path)
@@ -351,19 +364,15 @@ async fn set_aside(path: &Path, label: &str) -> Result<PathBuf, Error> {
         drop(sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut old).await);
         drop(old.close().await);
     }
-    let kept = beside(path, &format!(".before-restore-{label}"));
-    if kept.exists() {
-        return Err(Error::Exists { path: kept });
-    }
     for end in ["-wal", "-shm"] {
-        let (log, aside) = (beside(path, end), beside(&kept, end));
+        let (log, aside) = (beside(path, end), beside(kept, end));
         match fs::rename(&log, &aside) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(file_error(&log)(error)),
             _ => {}
         }
     }
-    if fs::hard_link(path, &kept).is_err() {
-        fs::rename(path, &kept).map_err(file_error(&kept))?;
+    if fs::hard_link(path, kept).is_err() {
+        fs::rename(path, kept).map_err(file_error(kept))?;
     }
-    Ok(kept)
+    Ok(())
 }

@@ -205,6 +205,11 @@ impl Store {
         devices
     }
 
+    /// How many devices there are.
+    pub fn count_devices(&self) -> usize {
+        lock(&self.inner.fleet).devices.len()
+    }
+
     /// One device.
     pub fn device(&self, id: DeviceId) -> Option<Device> {
         lock(&self.inner.fleet).devices.get(&id).map(|device| Device::clone(device))

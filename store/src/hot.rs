@@ -606,64 +606,96 @@ static MOVE: LazyLock<String> = LazyLock::new(|| {
 
 /// How a rung is brought up to date with new rows.
 struct Roll {
-    /// Buckets of which all samples are there are worked out anew from all of them: whatever comes, however often.
+    /// Buckets of which all samples are there are worked out anew from what is below them: whatever comes, however often.
     anew: String,
     /// Buckets whose samples have expired take the late rows in addition. `?3` the rung's own horizon.
     joined: String,
 }
 
-static FIVE_MINUTES: LazyLock<Roll> = LazyLock::new(|| Roll::of(Rung::FiveMinutes));
-static HOUR: LazyLock<Roll> = LazyLock::new(|| Roll::of(Rung::Hour));
+/// Five minutes are worked out from samples, hours from five minutes, which are there before: of a device that sends many
+/// samples an hour of them would be read again each time.
+static FIVE_MINUTES: LazyLock<Roll> = LazyLock::new(|| Roll::of(Rung::FiveMinutes, Rung::Raw));
+static HOUR: LazyLock<Roll> = LazyLock::new(|| Roll::of(Rung::Hour, Rung::FiveMinutes));
+
+/// The columns of a rung and what they are worked out from, in the same order.
+fn columns_and_values(from: Rung) -> (String, String) {
+    let n = if from == Rung::Raw { "count(*)" } else { "sum(n)" };
+    let mut columns = String::from("device_no, at, n, late, claw_state, claw_version_no");
+    let mut values = format!("{n}, max(late), max(claw_state), max(claw_version_no)");
+    for metric in Metric::ALL {
+        let c = metric.column();
+        // Writing to a String does not fail.
+        if !metric.spreads() {
+            let _ = write!(columns, ", {c}");
+            let _ = write!(values, ", max({c})");
+            continue;
+        }
+        let _ = write!(columns, ", {c}_min, {c}_avg, {c}_max");
+        let _ = if from == Rung::Raw {
+            write!(values, ", min({c}), CAST(round(avg({c})) AS INTEGER), max({c})")
+        } else {
+            write!(
+                values,
+                ", min({c}_min),
+                 CAST(round(sum({c}_avg * n) * 1.0 / sum(CASE WHEN {c}_avg IS NOT NULL THEN n END)) AS INTEGER),
+                 max({c}_max)"
+            )
+        };
+    }
+    (columns, values)
+}
+
+/// What a bucket that is there becomes with more samples.
+fn joins() -> String {
+    let either = |function: &str, column: &str| {
+        let (own, new) = (format!("t.{column}"), format!("excluded.{column}"));
+        format!("{column} = coalesce({function}({own}, {new}), {own}, {new})")
+    };
+    let mut joins = format!(
+        "n = t.n + excluded.n, late = max(t.late, excluded.late), {}, {}",
+        either("max", "claw_state"),
+        either("max", "claw_version_no")
+    );
+    for metric in Metric::ALL {
+        let c = metric.column();
+        // Writing to a String does not fail.
+        if !metric.spreads() {
+            let _ = write!(joins, ", {}", either("max", c));
+            continue;
+        }
+        let mean = format!(
+            "{c}_avg = coalesce(
+                CAST(round((t.{c}_avg * t.n + excluded.{c}_avg * excluded.n) * 1.0 / (t.n + excluded.n)) AS INTEGER),
+                t.{c}_avg, excluded.{c}_avg)"
+        );
+        let (low, high) = (either("min", &format!("{c}_min")), either("max", &format!("{c}_max")));
+        let _ = write!(joins, ", {low}, {mean}, {high}");
+    }
+    joins
+}
 
 impl Roll {
-    fn of(rung: Rung) -> Self {
-        let (table, bucket) = (rung.table(), rung.bucket_ms());
-        let mut columns = String::from("device_no, at, n, late, claw_state, claw_version_no");
-        let mut values = String::from("count(*), max(late), max(claw_state), max(claw_version_no)");
-        let mut joins = String::from(
-            "n = t.n + excluded.n, late = max(t.late, excluded.late),
-             claw_state = coalesce(max(t.claw_state, excluded.claw_state), t.claw_state, excluded.claw_state),
-             claw_version_no = coalesce(t.claw_version_no, excluded.claw_version_no)",
-        );
-        for metric in Metric::ALL {
-            let c = metric.column();
-            let ends: &[(&str, &str)] = if metric.spreads() {
-                &[("_min", "min"), ("_avg", "avg"), ("_max", "max")]
-            } else {
-                &[("", "max")]
-            };
-            for (end, function) in ends {
-                let (own, new) = (format!("t.{c}{end}"), format!("excluded.{c}{end}"));
-                let (value, joined) = if *function == "avg" {
-                    (
-                        format!("CAST(round(avg({c})) AS INTEGER)"),
-                        format!(
-                            "CAST(round(({own} * t.n + {new} * excluded.n) * 1.0 / (t.n + excluded.n)) AS INTEGER)"
-                        ),
-                    )
-                } else {
-                    (format!("{function}({c})"), format!("{function}({own}, {new})"))
-                };
-                // Writing to a String does not fail.
-                let _ = write!(columns, ", {c}{end}");
-                let _ = write!(values, ", {value}");
-                let _ = write!(joins, ", {c}{end} = coalesce({joined}, {own}, {new})");
-            }
-        }
+    fn of(rung: Rung, from: Rung) -> Self {
+        let (table, bucket, source) = (rung.table(), rung.bucket_ms(), from.table());
         let rows = "json_each(?1) j CROSS JOIN sample_hot h ON h.no = j.value";
+        let (columns, values) = columns_and_values(from);
+        let (_, of_samples) = columns_and_values(Rung::Raw);
         Self {
             anew: format!(
                 "INSERT OR REPLACE INTO {table} ({columns})
                  SELECT b.device_no, b.at, {values}
-                 FROM (SELECT DISTINCT h.device_no, h.at - h.at % {bucket} AS at FROM {rows} WHERE h.at >= ?2) b
-                 CROSS JOIN sample s ON s.device_no = b.device_no AND s.at >= b.at AND s.at < b.at + {bucket}
+                 FROM (
+                    SELECT DISTINCT h.device_no, h.at - h.at % {bucket} AS at FROM {rows} WHERE h.at >= ?2
+                 ) b CROSS JOIN {source} s
+                    ON s.device_no = b.device_no AND s.at >= b.at AND s.at < b.at + {bucket}
                  GROUP BY b.device_no, b.at"
             ),
             joined: format!(
                 "INSERT INTO {table} AS t ({columns})
-                 SELECT h.device_no, h.at - h.at % {bucket}, {values} FROM {rows}
+                 SELECT h.device_no, h.at - h.at % {bucket}, {of_samples} FROM {rows}
                  WHERE h.at < ?2 AND h.at >= ?3 GROUP BY 1, 2
-                 ON CONFLICT DO UPDATE SET {joins}"
+                 ON CONFLICT DO UPDATE SET {joins}",
+                joins = joins()
             ),
         }
     }

@@ -116,13 +116,15 @@ impl Store {
                 looked_at: tokio::sync::Mutex::new(None),
             }),
         };
-        // What is read at every start is looked through by that: damage there is refused like any other.
-        let refused = |error| match error {
-            Error::Sql { source, doing } => damage(store.path(), source, doing),
-            other => other,
+        let loaded = async {
+            store.load_fleet().await?;
+            store.refresh_directory().await
         };
-        store.load_fleet().await.map_err(refused)?;
-        store.refresh_directory().await.map_err(refused)?;
+        loaded.await.map_err(|error| match error {
+            // Where `inspect` did not look.
+            Error::Sql { doing, source } => damage(&store.inner.path, source, doing),
+            other => other,
+        })?;
         Ok(store)
     }
 

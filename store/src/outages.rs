@@ -412,6 +412,16 @@ impl Store {
         let doing = "noting that the server runs";
         let now = self.inner.clock.now().0;
         let mut tx = self.inner.writer.begin_with("BEGIN IMMEDIATE").await.doing(doing)?;
+        // One that was killed lived at least as long as it recorded: its last note may be half a minute older.
+        sqlx::query(
+            "UPDATE server_run SET alive_at = max(alive_at, min(?, coalesce(
+                (SELECT received_at FROM sample_hot ORDER BY no DESC LIMIT 1), 0)))
+             WHERE no = (SELECT max(no) FROM server_run) AND stopped_at IS NULL",
+        )
+        .bind(now)
+        .execute(&mut *tx)
+        .await
+        .doing(doing)?;
         let last =
             sqlx::query("SELECT alive_at, stopped_at, version FROM server_run ORDER BY no DESC LIMIT 1")
                 .fetch_optional(&mut *tx)

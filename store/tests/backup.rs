@@ -103,26 +103,26 @@ async fn a_backup_is_made_while_everybody_writes() {
     assert_eq!(names(folder.path()).len(), 5);
 }
 
+/// Overwrites a page of a table.
+async fn damage(path: &Path, table: &str) {
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
+    let mut own = sqlx::ConnectOptions::connect(&options).await.unwrap();
+    let sql = "SELECT pageno FROM dbstat WHERE name = ? AND pagetype = 'leaf' LIMIT 1 OFFSET 5";
+    let page: i64 = sqlx::query_scalar(sql).bind(table).fetch_one(&mut own).await.unwrap();
+    sqlx::Connection::close(own).await.unwrap();
+    let mut bytes = fs::read(path).unwrap();
+    let start = (usize::try_from(page).unwrap() - 1) * 4096;
+    bytes[start..start + 4096].fill(0xa5);
+    fs::write(path, bytes).unwrap();
+}
+
 #[tokio::test]
 async fn of_a_damaged_database_there_is_no_backup_that_looks_whole() {
     let (world, _) = filled().await;
-    // What has not settled is read at the start.
     world.store.settle_all().await.unwrap();
     world.store.close().await;
     let path = world.store.path().to_owned();
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
-    let mut own = sqlx::ConnectOptions::connect(&options).await.unwrap();
-    let page: i64 = sqlx::query_scalar(
-        "SELECT pageno FROM dbstat WHERE name = 'sample' AND pagetype = 'leaf' LIMIT 1 OFFSET 5",
-    )
-    .fetch_one(&mut own)
-    .await
-    .unwrap();
-    sqlx::Connection::close(own).await.unwrap();
-    let mut bytes = fs::read(&path).unwrap();
-    let start = (usize::try_from(page).unwrap() - 1) * 4096;
-    bytes[start..start + 4096].fill(0xa5);
-    fs::write(&path, bytes).unwrap();
+    damage(&path, "sample").await;
     let store =
         Store::open(config(&world.dir), Clock::manual(NOW)).await.expect("the damage is where nobody looks");
     let folder = TempDir::new().unwrap();
@@ -131,6 +131,15 @@ async fn of_a_damaged_database_there_is_no_backup_that_looks_whole() {
     assert!(refused.is_err());
     assert!(!check_file(&path, &mut |_| {}).await.unwrap().is_empty());
     assert_eq!(names(folder.path()), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn damage_where_everything_is_read_at_a_start_is_called_damage() {
+    let (world, _) = filled().await;
+    world.store.close().await;
+    damage(world.store.path(), "sample_hot").await;
+    let refused = Store::open(config(&world.dir), Clock::manual(NOW)).await.err().unwrap();
+    assert!(is_corrupt(&refused), "{refused:?}");
 }
 
 #[tokio::test]
@@ -166,8 +175,10 @@ async fn restoring_keeps_what_was_there_and_can_be_undone() {
     assert!(back.kept.is_some());
     assert_eq!(devices().await, (2, 2000));
     // Twice in the same second: nothing is lost for that.
+    let before = names(&data);
     let twice = restore(&file, &data, "20261120T134600Z", &mut nothing).await.unwrap_err();
     assert!(matches!(twice, Error::Exists { .. }), "{twice:?}");
+    assert_eq!(names(&data), before, "and nothing is left of it");
     assert_eq!(devices().await, (2, 2000));
     // Into an empty folder.
     let empty = TempDir::new().unwrap();

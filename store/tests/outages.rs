@@ -100,6 +100,26 @@ async fn a_short_outage_of_a_device_without_openclaw_says_nothing_of_openclaw() 
 }
 
 #[tokio::test]
+async fn a_server_that_was_killed_was_there_as_long_as_it_recorded() {
+    let world = World::new().await;
+    let (id, spool) = (world.device("one").await, SpoolId::generate());
+    world.store.begin_run("1.0.0").await.unwrap();
+    world.record(&[born(id, 1, "a", 0)]).await;
+    world.clock.set(at(10));
+    world.store.note_alive().await.unwrap();
+    world.record(&[report(id, &a_report(spool, 1, at(12)), at(12))]).await;
+    let world = World { store: world.second().await, ..world };
+    world.clock.set(at(20));
+    let last = world.store.begin_run("1.0.0").await.unwrap().unwrap();
+    assert_eq!((last.ended_at, last.clean), (at(12), false));
+    assert_eq!(world.store.down_spans(at(0), at(60)).await.unwrap(), [(at(12), at(20))]);
+    // Not longer than until now, and not shorter than it noted.
+    world.record(&[report(id, &a_report(spool, 2, at(11)), at(11))]).await;
+    world.clock.set(at(30));
+    assert_eq!(world.store.begin_run("1.0.0").await.unwrap().unwrap().ended_at, at(20));
+}
+
+#[tokio::test]
 async fn another_boot_is_a_reboot_and_a_goodbye_is_the_agent() {
     let world = World::new().await;
     let id = world.device("one").await;

@@ -179,6 +179,11 @@ impl Server {
         Some(Self::start_in(folder, Some(disk), settings).await)
     }
 
+    /// The same in a folder whose `data` may hold a database already.
+    pub async fn start_on(folder: TempDir) -> Self {
+        Self::start_in(folder, None, &[]).await
+    }
+
     async fn start_in(folder: TempDir, disk: Option<SmallDisk>, settings: &[(&str, &str)]) -> Self {
         let mut environment: Vec<(String, String)> = [
             ("DASHBOARD__LISTEN", "127.0.0.1:0"),

@@ -1,11 +1,18 @@
 //! Stored, then acknowledged: whatever ends the server, no acknowledged report is lost and none is there twice.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test"
+)]
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use e2e::mqtt::{Client, Options, publish};
@@ -21,6 +28,30 @@ const WINDOW: usize = 64;
 struct Shared {
     acked: AtomicU64,
     stop: AtomicBool,
+    pace: Mutex<Pace>,
+}
+
+/// What was acknowledged so far, in order, and the longest time without an acknowledgement.
+#[derive(Default)]
+struct Pace {
+    acked: Vec<(String, u64)>,
+    last: Option<Instant>,
+    longest: Duration,
+}
+
+impl Shared {
+    fn acked(&self, device: &str, seq: u64) {
+        self.acked.fetch_add(1, Ordering::Relaxed);
+        let (mut pace, now) = (self.pace.lock().unwrap(), Instant::now());
+        pace.acked.push((device.to_owned(), seq));
+        let gap = pace.last.replace(now).map_or(Duration::ZERO, |last| now - last);
+        pace.longest = pace.longest.max(gap);
+    }
+
+    /// The longest time without an acknowledgement since this was asked before.
+    fn longest_gap(&self) -> Duration {
+        std::mem::take(&mut self.pace.lock().unwrap().longest)
+    }
 }
 
 /// A device that publishes as fast as it is acknowledged, until it is told to stop. It repeats what was not
@@ -66,8 +97,9 @@ async fn publisher(address: String, device: Device, shared: Arc<Shared>) -> Vec<
             assert_eq!(packet.first, 0x40, "{packet:?}");
             let id = u64::from(u16::from_be_bytes([packet.body[0], packet.body[1]])) - 1;
             let at = waiting.iter().position(|seq| seq % 60_000 == id).expect("one of ours");
-            acked.push(waiting.swap_remove(at));
-            shared.acked.fetch_add(1, Ordering::Relaxed);
+            let seq = waiting.swap_remove(at);
+            acked.push(seq);
+            shared.acked(&device.id, seq);
         }
         waiting.extend(queue);
     }
@@ -164,6 +196,80 @@ async fn a_stop_under_load_loses_and_doubles_nothing() {
     load.check(&data_dir).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_under_load_holds_all_that_was_acknowledged_before_it_began() {
+    let server = Server::start().await;
+    let load = Load::start(&server, 6).await;
+    load.progress(500).await;
+    load.shared.longest_gap();
+    load.progress(3_000).await;
+    let usual = load.shared.longest_gap();
+    for n in 0..3 {
+        let before = load.shared.pace.lock().unwrap().acked.clone();
+        let file = server.folder().join(format!("{n}.sqlite"));
+        load.shared.longest_gap();
+        let name = file.to_str().unwrap();
+        tokio::task::block_in_place(|| server.command(&["backup", name]));
+        let (gap, meanwhile) = (load.shared.longest_gap(), load.shared.pace.lock().unwrap().acked.len());
+        assert!(meanwhile > before.len(), "nothing was acknowledged during the backup");
+        println!(
+            "backup {n}: of {} reports, {} more meanwhile; longest time without a PUBACK {} ms, before {} ms",
+            before.len(),
+            meanwhile - before.len(),
+            gap.as_millis(),
+            usual.as_millis()
+        );
+        holds(&file, &before).await;
+    }
+    let data_dir = server.data_dir();
+    load.check(&data_dir).await;
+}
+
+/// Puts a copy into a new folder: it is whole, has these reports, and a server goes on with it where they ended.
+async fn holds(copy: &Path, before: &[(String, u64)]) {
+    let folder = tempfile::TempDir::new().unwrap();
+    let data_dir = folder.path().join("data");
+    let run = |arguments: &[&str]| {
+        let output = Command::new(server_program())
+            .arg("--data-dir")
+            .arg(&data_dir)
+            .args(arguments)
+            .output()
+            .expect("the program runs");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {said}");
+    };
+    tokio::task::block_in_place(|| run(&["restore", copy.to_str().unwrap()]));
+    let mut server = Server::start_on(folder).await;
+    let mut of: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+    for (id, seq) in before {
+        of.entry(id).or_default().push(*seq);
+    }
+    for id in of.keys() {
+        assert_eq!(server.device(id)["id"], *id);
+        let samples = server.get(&format!("/devices/{id}/samples?metrics=cpu_pct&points=1"));
+        assert!(samples["n"].as_array().unwrap().iter().any(|n| n != 0), "{samples}");
+    }
+    server.process.signal("TERM");
+    assert!(server.process.wait(Duration::from_secs(25)).await.success());
+    let config = store::Config {
+        data_dir: server.data_dir(),
+        create: false,
+        topic_root: TopicRoot::default(),
+        readers: 1,
+    };
+    let store = store::Store::open(config, Clock::system()).await.unwrap();
+    assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
+    for (id, seqs) in of {
+        let rows = store.recorded_seqs(DeviceId::parse(id).unwrap()).await.unwrap();
+        assert!(rows.windows(2).all(|pair| pair[0] < pair[1]), "{id}: some are there twice");
+        let there = |seq: &u64| rows.binary_search(&i64::try_from(*seq).unwrap()).is_ok();
+        let lost: Vec<u64> = seqs.into_iter().filter(|seq| !there(seq)).collect();
+        assert!(lost.is_empty(), "{id}: acknowledged before the backup and not in it: {lost:?}");
+    }
+    store.close().await;
+}
+
 /// A file that takes all of the disk's room but so much.
 fn fill(folder: &Path, leave: u64) -> std::path::PathBuf {
     let file = folder.join("somebody-elses-film");
@@ -194,7 +300,7 @@ async fn a_full_disk(min_free: u64, leave: u64, trouble: &str) {
     load.progress(300).await;
     let film = fill(&server.data_dir(), leave);
     let what = format!("/healthz says {trouble}");
-    until(&what, Duration::from_secs(60), async || {
+    until(&what, Duration::from_mins(1), async || {
         let (well, health) = server.health();
         (!well && health["trouble"] == trouble).then_some(())
     })

@@ -45,7 +45,8 @@ pub(super) struct Params {
 /// When devices were away
 ///
 /// Newest first. An outage is labelled when its device is back, from the boots of its host, its own events, and what it
-/// measured meanwhile; while its backlog arrives the label may still change.
+/// measured meanwhile; while its backlog arrives the label may still change. One of a minute or more that nothing tells of
+/// has none: the agent may have hung, or keeps no backlog.
 #[utoipa::path(
     get,
     path = "/outages",

@@ -29,16 +29,16 @@ pub(super) struct Params {
     /// Until this time; without it now.
     #[param(format = DateTime)]
     to: Option<String>,
-    /// Points at most, up to 2,000; without it 600.
+    /// Points at most, up to 2,000 and never fewer than 2; without it 600.
     points: Option<usize>,
     /// Which, with commas between: `cpu_pct,memory_used_bytes`. Without it all.
     metrics: Option<String>,
 }
 
 pub(super) fn moment(field: &'static str, text: &str) -> Result<Timestamp, ApiError> {
-    text.parse::<jiff::Timestamp>()
-        .map(|at| Timestamp(at.as_millisecond()))
-        .map_err(|_| ApiError::invalid(field, "A time looks like 2026-11-20T06:53:06Z."))
+    text.parse::<jiff::Timestamp>().map(|at| Timestamp(at.as_millisecond())).map_err(|_| {
+        ApiError::invalid(field, "A time looks like 2026-11-20T06:53:06Z; the + of an offset is written %2B.")
+    })
 }
 
 fn metrics(text: Option<&str>) -> Result<Vec<Metric>, ApiError> {

@@ -453,11 +453,11 @@ duration_s: number,
  */
 reason: string | null, 
 /**
- * What it was; absent while it lasts.
+ * What it was; null while it lasts, and when nothing tells: no event, and nothing that was measured meanwhile.
  */
 label: "host_rebooted" | "machine_slept" | "gateway_crashed" | "agent_restarted" | "server_down" | "network_only" | null, 
 /**
- * Whether OpenClaw ran all the time; absent when nothing was measured meanwhile.
+ * Whether OpenClaw ran all the time; null when nothing was measured meanwhile, or it is not installed.
  */
 openclaw_kept_running: boolean | null, };
 
