@@ -123,6 +123,8 @@ pub(crate) struct Shared {
     pub(crate) waiting_room: Semaphore,
     /// So many exports are made at once; more are told to come back.
     pub(crate) exports: Arc<Semaphore>,
+    /// ... and of these, so many read from the store.
+    pub(crate) export_pages: Arc<Semaphore>,
     pub(crate) shutdown: CancellationToken,
     /// Changes whenever somebody logs out: open sockets look whether it was theirs.
     pub(crate) logouts: watch::Sender<u64>,
@@ -174,7 +176,8 @@ impl Dashboard {
             attempts: auth::Attempts::default(),
             passwords: Arc::new(Semaphore::new(2)),
             waiting_room: Semaphore::new(16),
-            exports: Arc::new(Semaphore::new(4)),
+            exports: Arc::new(Semaphore::new(32)),
+            export_pages: Arc::new(Semaphore::new(1)),
             shutdown,
             logouts: watch::Sender::new(0),
         }));

@@ -267,9 +267,13 @@ async fn exports_that_nobody_reads_are_few_and_read_nothing() {
     let world = World::new().await;
     many(&world, 600).await;
     let mut open = Vec::new();
-    for _ in 0..4 {
+    for _ in 0..31 {
         open.push(export(&world, "/errors/export").await);
     }
+    // Those who do not read keep nobody from theirs.
+    let whole = export(&world, "/errors/export").await;
+    assert!(whole.into_body().collect().await.unwrap().to_bytes().len() > 10_000);
+    open.push(export(&world, "/errors/export").await);
     let answer = world.send("get", "/api/v1/errors/export", Some(&world.admin), None).await;
     assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
     // The readers are free: nothing is held between two pages.

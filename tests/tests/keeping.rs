@@ -51,7 +51,10 @@ async fn after_a_kill_the_database_is_checked_and_nobody_waits_for_it() {
     server.kill();
     // It answers as soon as it listens, whatever it still reads.
     server.restart().await;
-    assert!(server.process.log().contains("the database is checked"));
+    until("it says why it reads", Duration::from_secs(5), async || {
+        server.process.log().contains("the database is checked").then_some(())
+    })
+    .await;
     until("the database was read through", Duration::from_secs(20), async || {
         (health(&server)["database"] == "ok").then_some(())
     })
@@ -102,12 +105,15 @@ async fn doctor_says_what_is_wrong_and_what_to_do() {
     assert!(about("certificate")["says"].as_str().expect("words").contains("more days"), "{well}");
     drop(server);
     let empty = tempfile::TempDir::new().expect("a folder");
+    let doctor = || {
+        let mut command = Command::new(server_program());
+        command.args(["doctor", "--data-dir"]).arg(empty.path()).output().expect("the program runs")
+    };
+    // Nothing is damaged where nothing is.
+    let text = String::from_utf8_lossy(&doctor().stdout).into_owned();
+    assert!(text.contains("start the server once") && !text.contains("damaged"), "{text}");
     std::fs::write(empty.path().join("openclaw-watch.sqlite"), "not a database").expect("a file");
-    let output = Command::new(server_program())
-        .args(["doctor", "--data-dir"])
-        .arg(empty.path())
-        .output()
-        .expect("the program runs");
+    let output = doctor();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
         !output.status.success() && text.contains("What to do:") && text.contains("restore FILE"),

@@ -32,26 +32,31 @@ async fn answer(app: &App, what: What, format_word: Option<&str>) -> Result<Resp
         return Err(ApiError::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "busy",
-            "Other exports are being made. Try again when they are done.",
+            "Many exports are being made. Try again when some are done.",
         ));
     };
+    let pages = app.export_pages.clone();
     let mut export = Export::new(app.store.clone(), what, format(format_word)?);
     let media = export.format().media_type();
     let name = format!("attachment; filename=\"{}\"", export.file_name());
     // What fails at once is answered in words.
     let first = export.next().await?;
-    let parts = stream::try_unfold((first, Some(export), place), |(first, export, place)| async move {
-        let Some(mut export) = export else { return Ok::<_, io::Error>(None) };
-        if let Some(part) = first {
-            return Ok(Some((part, (None, Some(export), place))));
-        }
-        match export.next().await {
-            Ok(Some(part)) => Ok(Some((part, (None, Some(export), place)))),
-            Ok(None) => Ok(None),
-            Err(error) => {
-                let cause = std::error::Error::source(&error).map(ToString::to_string);
-                tracing::error!(error = %error, cause, "an export ended early");
-                Err(io::Error::other(error))
+    let parts = stream::try_unfold((first, export, place), move |(first, mut export, place)| {
+        let pages = pages.clone();
+        async move {
+            if let Some(part) = first {
+                return Ok(Some((part, (None, export, place))));
+            }
+            // Only while it reads: who takes its answer byte by byte keeps nobody else from theirs.
+            let _page = pages.acquire().await;
+            match export.next().await {
+                Ok(Some(part)) => Ok(Some((part, (None, export, place)))),
+                Ok(None) => Ok(None),
+                Err(error) => {
+                    let cause = std::error::Error::source(&error).map(ToString::to_string);
+                    tracing::error!(error = %error, cause, "an export ended early");
+                    Err(io::Error::other(error))
+                }
             }
         }
     });

@@ -57,6 +57,11 @@ pub(super) async fn run(full: bool, config: &Config, json: bool) -> anyhow::Resu
             backup(&mut findings, config, now);
             store.close().await;
         }
+        Err(error) if matches!(error.downcast_ref(), Some(store::Error::Missing { .. })) => findings.wrong(
+            "database",
+            format!("there is none in {} yet", config.data_dir.display()),
+            "start the server once, or give the folder of the one that is meant with --data-dir",
+        ),
         Err(error) => findings.wrong(
             "database",
             format!("{error:#}"),
