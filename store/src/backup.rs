@@ -15,6 +15,9 @@ use crate::{Doing as _, Error, Store};
 
 /// How often somebody is told how far a copy is.
 const TELL: Duration = Duration::from_millis(200);
+/// How often a copy under way is looked at, and how much of it is brought onto the disk at once.
+const LOOK: Duration = Duration::from_millis(20);
+const AT_ONCE: u64 = 4 << 20;
 /// Tables whose rows nobody expires: a copy has as many, unless somebody removes one meanwhile.
 const LASTING: [&str; 6] = ["device", "access_key", "person", "bearer_token", "usage_kind", "usage_ledger"];
 
@@ -143,7 +146,8 @@ async fn copy(
     let copied = {
         let copying = sqlx::query("VACUUM INTO ?").bind(to.to_string_lossy().into_owned()).execute(from);
         tokio::pin!(copying);
-        let mut tick = tokio::time::interval(TELL);
+        let (mut tick, mut look) = (tokio::time::interval(TELL), tokio::time::interval(LOOK));
+        let mut safe = 0;
         loop {
             tokio::select! {
                 done = &mut copying => break done,
@@ -151,6 +155,7 @@ async fn copy(
                     let written = fs::metadata(to).map_or(0, |meta| meta.len());
                     tell(Progress::Copying(written.min(expected), expected));
                 }
+                _ = look.tick() => safe = sync_some(to, safe).await,
             }
         }
     };
@@ -162,6 +167,22 @@ async fn copy(
     let file = fs::File::open(to).map_err(file_error(to))?;
     file.sync_all().map_err(file_error(to))?;
     file.metadata().map(|meta| meta.len()).map_err(file_error(to))
+}
+
+/// Brings what a growing file has more than `safe` bytes onto the disk, if it is worth it, and tells how much is there then.
+/// The file is made whole on the disk at its end; until then hundreds of megabytes would pile up in memory, and on many file
+/// systems whoever wants a commit on the disk waits for all of them.
+async fn sync_some(path: &Path, safe: u64) -> u64 {
+    let written = fs::metadata(path).map_or(0, |meta| meta.len());
+    if written < safe.saturating_add(AT_ONCE) {
+        return safe;
+    }
+    let path = path.to_owned();
+    // Best effort: what fails here fails at the end, where it is told.
+    let done =
+        tokio::task::spawn_blocking(move || fs::File::open(path).and_then(|file| file.sync_data())).await;
+    drop(done);
+    written
 }
 
 /// Gives a file its name, and never another file's.
