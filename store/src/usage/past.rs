@@ -22,23 +22,26 @@ pub(crate) async fn as_of(
     let (today, yesterday, last) = (quarter(days.today), quarter(days.yesterday), quarter(at));
     let sums = sums();
     let mut all: HashMap<i64, DeviceUsage> = HashMap::new();
-    // A device's rows lie together, in the order of time: so its span is found without looking at the rest.
+    // The devices first, each with its own part of the table, in its order: so a span is found without looking at the
+    // rest, and is added up without sorting.
     let recent = format!(
-        "SELECT device_no, CASE WHEN quarter >= ?1 THEN ?1 ELSE ?2 END AS day, {sums} FROM usage
-         WHERE device_no IN (SELECT no FROM device) AND quarter >= ?2 AND quarter <= ?3 AND counted GROUP BY 1, 2"
+        "SELECT d.no AS device_no, {sums} FROM device d CROSS JOIN usage u ON u.device_no = d.no
+         WHERE quarter >= ?1 AND quarter <= ?2 AND counted GROUP BY d.no"
     );
-    let query = sqlx::query(sqlx::AssertSqlSafe(recent)).bind(today).bind(yesterday).bind(last);
-    for row in &reader.fetch_all(doing, query).await? {
-        let usage = all.entry(row.get("device_no")).or_default();
-        usage.recent.insert(row.get("day"), Counts::of(row));
+    for (first, last) in [(today, last), (yesterday, last.min(today - 1))] {
+        let query = sqlx::query(sqlx::AssertSqlSafe(recent.as_str())).bind(first).bind(last);
+        for row in &reader.fetch_all(doing, query).await? {
+            let usage = all.entry(row.get("device_no")).or_default();
+            usage.recent.insert(first, Counts::of(row));
+        }
     }
     let less = |name: &&str| format!("t.{name} - coalesce(sum(l.{name}), 0) AS {name}");
     let total = format!(
         "WITH later AS (
-            SELECT device_no, {sums} FROM usage_day
-            WHERE device_no IN (SELECT no FROM device) AND day >= ?1 GROUP BY device_no
-            UNION ALL SELECT device_no, {sums} FROM usage
-            WHERE device_no IN (SELECT no FROM device) AND quarter > ?2 AND quarter < ?3 AND counted GROUP BY device_no)
+            SELECT d.no AS device_no, {sums} FROM device d CROSS JOIN usage_day u ON u.device_no = d.no
+            WHERE day >= ?1 GROUP BY d.no
+            UNION ALL SELECT d.no, {sums} FROM device d CROSS JOIN usage u ON u.device_no = d.no
+            WHERE quarter > ?2 AND quarter < ?3 AND counted GROUP BY d.no)
          SELECT t.device_no, {} FROM usage_total t LEFT JOIN later l ON l.device_no = t.device_no GROUP BY t.device_no",
         COLUMNS.iter().map(less).collect::<Vec<_>>().join(", ")
     );
