@@ -1,8 +1,9 @@
 //! Turns messages into rows.
 //!
 //! Takes whatever waits in the inbox, commits it as one batch, and only then acknowledges it: an idle server commits
-//! each message at once, a busy one commits many together, as each commit writes whole pages. A store that cannot write makes the recorder wait and try
-//! again; meanwhile the inbox fills, the gate stops reading, and the devices keep what they have.
+//! each message at once, a busy one commits many together, as each commit writes whole pages. A store that cannot
+//! write makes the recorder wait and try again; meanwhile the inbox fills, the gate stops reading, and the devices keep
+//! what they have.
 
 mod decode;
 mod space;

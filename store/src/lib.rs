@@ -53,7 +53,7 @@ pub use fleet::{Device, DeviceKind, Latest, PresenceNow};
 pub use fleet_at::FleetAt;
 pub use hot::Settled;
 pub use open::Config;
-pub use outages::{LastRun, Outage, OutageFilter, OutageLabel, Span, Uptime, uptime};
+pub use outages::{LastRun, Outage, OutageFilter, OutageLabel, Span, Uptime};
 pub use page::{Page, Place};
 pub use people::{Login, Role};
 pub use prices::{EMBEDDED as EMBEDDED_PRICES, Estimate, FlatRate, Models, Price, PriceError, Prices, Rates};

@@ -164,7 +164,7 @@ impl Uptime {
 
 /// What of `window` a device was online and offline. Left out: what lies before its first birth or after `now`, and the
 /// spans in which the server was down. Spans of one kind do not overlap and are in order.
-pub fn uptime(
+fn uptime(
     window: Span,
     born: Option<Timestamp>,
     outages: &[(Timestamp, Option<Timestamp>)],

@@ -94,7 +94,7 @@ function samples(device, from, to, points) {
   const range = (to - from) / 1000;
   const step = Math.max(5, range / Math.min(points, 600));
   const n = Math.max(1, Math.floor(range / step));
-  const out = { at: [], step_s: step };
+  const out = { at: [], step_s: step, rung: 'raw', n: [], late: [], openclaw: [], gaps: [] };
   const seed = device.id.charCodeAt(0) + device.id.charCodeAt(3);
   const memTotal = device.latest?.memory_total_bytes ?? 8 * GB;
   const diskTotal = device.latest?.disk_total_bytes ?? 256 * GB;
@@ -115,6 +115,9 @@ function samples(device, from, to, points) {
     const gone = device.latest === null || (share > 0.62 && share < 0.66) || (share > 0.3 && share < 0.303) || (!device.online && t * 1000 > Date.parse(device.last_seen_at ?? 0));
     // Reports come every 10 s: finer buckets than that are mostly empty.
     const empty = gone || (step < 10 && Math.floor(t / 10) === Math.floor((t - step) / 10));
+    out.n.push(empty ? 0 : 1);
+    out.late.push(false);
+    out.openclaw.push(empty ? null : 'running');
     for (const [key, f] of Object.entries(base)) {
       const spread = step > 12 && !key.includes('total') ? (key === 'cpu_pct' ? 5 + 9 * noise(t, 2) : key.startsWith('network') ? 0 : 0) : 0;
       const v = Math.max(0, f(t));

@@ -34,6 +34,7 @@ const STATES = [
   { name: 'overview-keys', desk: true, go: async (page) => { await rows(page); for (const key of ['j', 'j', 'j']) await page.keyboard.press(key); } },
   { name: 'overview-loading', mock: { delayMs: 60_000 }, go: (page) => page.waitForSelector('.sk') },
   { name: 'overview-lost', errors: true, go: async (page, mock) => { await rows(page); mock.cut(); await page.waitForSelector('[data-live=reconnecting]'); } },
+  { name: 'overview-trouble', errors: true, go: async (page, mock) => { await rows(page); mock.state.trouble = 'disk_low'; mock.cut(false); await page.waitForSelector('[role=alert]'); await page.waitForSelector('[data-live=live]'); } },
   { name: 'device', path: (mock) => `/devices/${deviceNamed(mock, 'mac-mini-sz').id}`, go: chartReady },
   { name: 'device-24h', path: (mock) => `/devices/${deviceNamed(mock, 'hk-edge-02').id}?range=24h`, go: chartReady },
   { name: 'device-7d', path: (mock) => `/devices/${deviceNamed(mock, 'ci-runner-claw').id}?range=7d`, go: chartReady },
