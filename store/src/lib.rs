@@ -35,6 +35,7 @@ mod usage_rows;
 mod zone;
 
 use std::path::PathBuf;
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use protocol::{Clock, DeviceId, TopicRoot};
@@ -211,6 +212,7 @@ struct Inner {
     asking: Arc<tokio::sync::Semaphore>,
     feed: broadcast::Sender<Change>,
     fleet: Mutex<fleet::Fleet>,
+    newest_error: AtomicI64,
     directory: Mutex<Arc<directory::Directory>>,
     directory_version: watch::Sender<u64>,
     /// Read where rows are written: see `usage/reprice.rs`.

@@ -120,10 +120,7 @@ export function getSamples(id: string, from: Date, to: Date, points: number, sig
   return request('GET', `${device(id)}/samples?${query}`, { signal });
 }
 
-/** The viewer's time zone: days are theirs. */
-export const viewerZone = (): string => Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC';
-
 /** Address of the live socket, on the host that served the page. */
-export function liveUrl(at: { protocol: string; host: string } = location): string {
-  return `${at.protocol === 'https:' ? 'wss' : 'ws'}://${at.host}/live?${new URLSearchParams({ tz: viewerZone() })}`;
+export function liveUrl(tz: string, at: { protocol: string; host: string } = location): string {
+  return `${at.protocol === 'https:' ? 'wss' : 'ws'}://${at.host}/live?${new URLSearchParams({ tz })}`;
 }

@@ -5,9 +5,20 @@ import type { Age, AgeUnit } from '../format/time';
 const many = (n: number, one: string, other: string): string => `${n} ${n === 1 ? one : other}`;
 
 export const en = {
-  name: 'English',
   product: 'OpenClaw Watch',
-  nav: { main: 'Main', overview: 'Overview', settings: 'Settings', skip: 'Skip to the content' },
+  nav: {
+    main: 'Main',
+    overview: 'Overview',
+    cost: 'Cost',
+    errors: 'Errors',
+    alerts: 'Alerts',
+    outages: 'Outages',
+    security: 'Security',
+    settings: 'Settings',
+    more: 'More',
+    firing: (n: number) => `${many(n, 'alert', 'alerts')} firing`,
+    skip: 'Skip to the content',
+  },
   live: {
     live: 'Live',
     connecting: 'Connecting',
@@ -39,7 +50,15 @@ export const en = {
   age: ({ n, unit }: Age) => `${n}${unit}`,
   ago: ({ n, unit }: Age) => (unit === 's' && n < 2 ? 'just now' : `${n} ${{ s: 's', m: 'min', h: 'h', d: 'd' }[unit]} ago`),
   span: (parts: [AgeUnit, number][]) => parts.map(([unit, n]) => `${n} ${{ s: 's', m: 'min', h: 'h', d: 'd' }[unit]}`).join(' '),
-  state: { online: 'Online', offline: 'Offline', never: 'Never seen' },
+  state: {
+    gwdown: 'Gateway down',
+    hung: 'Gateway hung',
+    offline: 'Offline',
+    degraded: 'Degraded',
+    restart: 'Restart due',
+    online: 'Online',
+    never: 'Never seen',
+  },
   reason: {
     shutdown: 'Shut down: the agent was stopped on purpose and said goodbye',
     connection_lost: 'The connection was cut: the agent ended, or the network did',
@@ -284,6 +303,51 @@ export const en = {
     name: 'This name cannot be used: it is too long, or holds characters that are not allowed.',
     tags: 'These tags cannot be used: there are too many, or one is too long.',
     password: 'This password cannot be used.',
+  },
+  cost: {
+    title: 'Cost',
+  },
+  errorLog: {
+    title: 'Errors',
+  },
+  alerts: {
+    title: 'Alerts',
+  },
+  outages: {
+    title: 'Outages',
+  },
+  security: {
+    title: 'Security',
+  },
+  auditLog: {
+    title: 'Audit log',
+  },
+  status: {
+    title: 'Status',
+  },
+  account: {
+    title: 'Your account',
+  },
+  users: {
+    title: 'Users',
+  },
+  tokens: {
+    title: 'API tokens',
+  },
+  accessKeys: {
+    title: 'Readers and services',
+  },
+  prices: {
+    title: 'Prices',
+  },
+  retention: {
+    title: 'Retention',
+  },
+  backups: {
+    title: 'Backups',
+  },
+  statusPage: {
+    title: 'Status page',
   },
   pageNotFound: 'There is no such page.',
 };

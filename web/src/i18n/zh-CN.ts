@@ -6,9 +6,20 @@ import type { Messages } from './messages';
 const UNIT: Record<AgeUnit, string> = { s: '秒', m: '分钟', h: '小时', d: '天' };
 
 export const zhCN: Messages = {
-  name: '中文',
   product: 'OpenClaw Watch',
-  nav: { main: '主导航', overview: '总览', settings: '设置', skip: '跳到正文' },
+  nav: {
+    main: '主导航',
+    overview: '总览',
+    cost: '费用',
+    errors: '错误',
+    alerts: '告警',
+    outages: '中断',
+    security: '安全',
+    settings: '设置',
+    more: '更多',
+    firing: (n) => `${n} 条告警未恢复`,
+    skip: '跳到正文',
+  },
   live: {
     live: '实时',
     connecting: '正在连接',
@@ -40,7 +51,15 @@ export const zhCN: Messages = {
   age: ({ n, unit }: Age) => `${n} ${UNIT[unit]}`,
   ago: ({ n, unit }: Age) => (unit === 's' && n < 2 ? '刚刚' : `${n} ${UNIT[unit]}前`),
   span: (parts: [AgeUnit, number][]) => parts.map(([unit, n]) => `${n} ${{ s: '秒', m: '分', h: '小时', d: '天' }[unit]}`).join(' '),
-  state: { online: '在线', offline: '离线', never: '从未上线' },
+  state: {
+    gwdown: '网关停止',
+    hung: '网关无响应',
+    offline: '离线',
+    degraded: '部分异常',
+    restart: '待重启',
+    online: '在线',
+    never: '从未上线',
+  },
   reason: {
     shutdown: '正常关闭：探针被主动停止，已告知服务器',
     connection_lost: '连接中断：探针退出或网络断开',
@@ -285,6 +304,51 @@ export const zhCN: Messages = {
     name: '这个名称不能使用：太长，或含有不允许的字符。',
     tags: '这些标签不能使用：数量过多，或某个标签太长。',
     password: '这个密码不能使用。',
+  },
+  cost: {
+    title: '费用',
+  },
+  errorLog: {
+    title: '错误',
+  },
+  alerts: {
+    title: '告警',
+  },
+  outages: {
+    title: '中断',
+  },
+  security: {
+    title: '安全',
+  },
+  auditLog: {
+    title: '审计日志',
+  },
+  status: {
+    title: '状态',
+  },
+  account: {
+    title: '我的账号',
+  },
+  users: {
+    title: '用户',
+  },
+  tokens: {
+    title: 'API 令牌',
+  },
+  accessKeys: {
+    title: '订阅者与服务',
+  },
+  prices: {
+    title: '价格',
+  },
+  retention: {
+    title: '数据保留',
+  },
+  backups: {
+    title: '备份',
+  },
+  statusPage: {
+    title: '状态页',
   },
   pageNotFound: '没有这个页面。',
 };

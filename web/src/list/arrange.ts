@@ -3,7 +3,7 @@
 import type { DeviceView } from '../api/types';
 import { ms } from '../format/time';
 import { share } from '../format/number';
-import { isProblem, stateOf, type StateWord } from '../state/fleet';
+import { countStates, isProblem, STATES, stateOf, type Counts, type StateWord } from '../state/fleet';
 import { matches, parseSearch } from './search';
 
 export const SORTS = ['state', 'name', 'cpu', 'memory', 'disk', 'network', 'agent', 'seen'] as const;
@@ -44,7 +44,7 @@ export interface Wish {
 
 export type Line =
   | { kind: 'device'; id: string; problem: boolean }
-  | { kind: 'group'; key: string; tag: string | null; count: number; states: Record<StateWord, number>; open: boolean };
+  | { kind: 'group'; key: string; tag: string | null; count: number; states: Counts; open: boolean };
 
 export interface Arranged {
   lines: Line[];
@@ -52,7 +52,7 @@ export interface Arranged {
   matching: number;
 }
 
-const RANK: Record<StateWord, number> = { offline: 0, online: 1, never: 2 };
+const RANK = Object.fromEntries(STATES.map((state, rank) => [state, rank])) as Record<StateWord, number>;
 
 function valueOf(device: DeviceView, key: SortKey): number | string | null {
   const latest = device.latest;
@@ -126,8 +126,7 @@ function grouped(ordered: readonly DeviceView[], wish: Wish): Line[] {
     if (!list) continue;
     const key = tag === null ? '' : `tag:${tag}`;
     const open = !wish.collapsed.has(key);
-    const states: Record<StateWord, number> = { offline: 0, online: 0, never: 0 };
-    for (const device of list) states[stateOf(device)] += 1;
+    const states = countStates(list);
     lines.push({ kind: 'group', key, tag, count: list.length, states, open });
     if (open) lines.push(...list.map(line));
   }

@@ -2,12 +2,16 @@
 // state words of both languages. `tag:x` looks in tags only, `version:x` in the agent's version. Pure.
 
 import type { DeviceView } from '../api/types';
-import { stateOf, type StateWord } from '../state/fleet';
+import { STATES, stateOf, type StateWord } from '../state/fleet';
 
 const STATE_WORDS: Record<StateWord, readonly string[]> = {
-  online: ['online', '在线'],
+  gwdown: ['down', 'gwdown', '停止', '网关停止'],
+  hung: ['hung', '无响应', '网关无响应'],
   offline: ['offline', '离线'],
-  never: ['never', 'never seen', '从未上线'],
+  degraded: ['degraded', '异常', '部分异常'],
+  restart: ['restart', '待重启'],
+  online: ['online', '在线'],
+  never: ['never', '从未上线'],
 };
 
 export type Term = (device: DeviceView) => boolean;
@@ -22,7 +26,7 @@ function term(word: string): Term {
   const version = /^(?:version|agent|版本|探针)[:：](.*)$/.exec(word);
   if (version) return (device) => (device.agent_version ?? '').toLowerCase().startsWith(version[1] ?? '');
   // A whole state word means the state alone, so that "online" does not find a device named "online-shop" that is down.
-  for (const state of ['online', 'offline', 'never'] as const) {
+  for (const state of STATES) {
     if (STATE_WORDS[state].includes(word)) return (device) => stateOf(device) === state;
   }
   return (device) =>

@@ -6,18 +6,44 @@
 // again then, and not for every new number.
 
 import { batch, computed, signal, type Signal } from '@preact/signals';
-import type { DeviceView, Frame } from '../api/types';
+import type { DeviceView } from '../api/types';
 import { Ring } from './ring';
 
-export type StateWord = 'online' | 'offline' | 'never';
+/** How a device is, in the order of the list: what needs a hand first. */
+export const STATES = ['gwdown', 'hung', 'offline', 'degraded', 'restart', 'online', 'never'] as const;
+export type StateWord = (typeof STATES)[number];
+/** States that need a hand. One that was never seen is only expected. */
+export const PROBLEMS: readonly StateWord[] = ['gwdown', 'hung', 'offline', 'degraded', 'restart'];
 
 export function stateOf(device: DeviceView): StateWord {
-  if (device.online) return 'online';
-  return device.since === null && device.last_seen_at === null ? 'never' : 'offline';
+  if (!device.online) return device.since === null && device.last_seen_at === null ? 'never' : 'offline';
+  const openclaw = device.openclaw;
+  switch (openclaw?.state) {
+    case 'stopped':
+      return 'gwdown';
+    case 'hung':
+      return 'hung';
+    case 'degraded':
+      return 'degraded';
+    default:
+      return openclaw?.restart_for != null ? 'restart' : 'online';
+  }
 }
 
-/** Offline devices need a hand; one that was never seen is only expected. */
-export const isProblem = (device: DeviceView): boolean => stateOf(device) === 'offline';
+export const isProblem = (device: DeviceView): boolean => PROBLEMS.includes(stateOf(device));
+
+export type Counts = Record<StateWord, number> & { all: number; problems: number };
+
+export function countStates(devices: Iterable<DeviceView>): Counts {
+  const counts: Counts = { all: 0, problems: 0, gwdown: 0, hung: 0, offline: 0, degraded: 0, restart: 0, online: 0, never: 0 };
+  for (const device of devices) {
+    const state = stateOf(device);
+    counts.all += 1;
+    counts[state] += 1;
+    if (PROBLEMS.includes(state)) counts.problems += 1;
+  }
+  return counts;
+}
 
 /** Points of a row's network sparkline, gathered while the page is open. */
 export const TRAFFIC_POINTS = 48;
@@ -30,6 +56,9 @@ export interface Entry {
   next: DeviceView;
 }
 
+/** What of a frame is about devices. */
+export type Told = { type: 'snapshot' | 'devices'; devices: readonly DeviceView[] } | { type: 'removed'; ids: readonly string[] } | { type: 'alive' };
+
 export class Fleet {
   readonly shape = signal(0);
   /** False until the first snapshot: skeletons, not "no devices". */
@@ -40,12 +69,7 @@ export class Fleet {
 
   readonly counts = computed(() => {
     this.shape.value;
-    const counts = { all: 0, online: 0, offline: 0, never: 0 };
-    for (const { next } of this.entries.values()) {
-      counts.all += 1;
-      counts[stateOf(next)] += 1;
-    }
-    return counts;
+    return countStates(this.all());
   });
 
   get(id: string): Entry | undefined {
@@ -58,7 +82,7 @@ export class Fleet {
   }
 
   /** Takes a frame in; true if there is something for `flush`. */
-  apply(frame: Frame): boolean {
+  apply(frame: Told): boolean {
     switch (frame.type) {
       case 'snapshot': {
         const known = new Set(frame.devices.map((device) => device.id));
@@ -136,11 +160,13 @@ function note(traffic: Ring, device: DeviceView): void {
 /** Whether a change can move the device in the list, or change a count. */
 function moves(before: DeviceView, after: DeviceView): boolean {
   return (
-    before.online !== after.online ||
+    stateOf(before) !== stateOf(after) ||
     before.since !== after.since ||
     before.name !== after.name ||
     (before.last_seen_at === null) !== (after.last_seen_at === null) ||
     before.agent_version !== after.agent_version ||
+    before.openclaw?.version !== after.openclaw?.version ||
+    before.last_error_at !== after.last_error_at ||
     before.tags.length !== after.tags.length ||
     before.tags.some((tag, i) => tag !== after.tags[i])
   );

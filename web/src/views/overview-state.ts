@@ -2,7 +2,7 @@
 
 import { computed, signal } from '@preact/signals';
 import { arrange, followsValues, parseSort, type Arranged } from '../list/arrange';
-import { fleet, type StateWord } from '../state/fleet';
+import { fleet, STATES } from '../state/fleet';
 import { tick } from '../state/clock';
 import { prefs } from '../state/prefs';
 import { query } from '../state/router';
@@ -12,8 +12,6 @@ export const groupByTag = computed(() => query.value.get('group') === 'tag');
 export const collapsed = signal<ReadonlySet<string>>(new Set());
 /** The device that the keyboard is on. */
 export const active = signal<string | null>(null);
-
-const STATES: readonly string[] = ['online', 'offline', 'never'];
 
 /** Sorted by a number, the list is put in order again at this pace only: rows must not jump under the hand. */
 const RESORT_S = 3;
@@ -25,7 +23,7 @@ export const arranged = computed<Arranged>(() => {
   const state = query.value.get('state');
   return arrange(fleet.all(), {
     search: query.value.get('q') ?? '',
-    state: state !== null && STATES.includes(state) ? (state as StateWord) : null,
+    state: STATES.find((known) => known === state) ?? null,
     sort: sort.value,
     groupByTag: groupByTag.value,
     collapsed: collapsed.value,

@@ -1,0 +1,1 @@
+import{A as e,D as t,Jt as n}from"./core.js";import{r}from"./app.js";function i(i){let a=e.value.errorLog.title;return n(()=>{r.value=a},[a]),t(`h1`,{class:`note-h`,children:a})}export{i as Errors};
