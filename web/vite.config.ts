@@ -46,7 +46,6 @@ export default defineConfig({
     // The polyfill is an inline script, which the CSP forbids; browsers of `target` do not need it.
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
-    cssCodeSplit: false,
     chunkSizeWarningLimit: 700,
     rolldownOptions: {
       input: { app: 'index.html' },
@@ -55,12 +54,12 @@ export default defineConfig({
         codeSplitting: {
           groups: [
             { name: 'echarts', test: /node_modules[\\/](echarts|zrender|tslib)[\\/]|src[\\/]charts[\\/]echarts/, priority: 2 },
-            { name: 'core', test: /node_modules[\\/](preact|@preact)[\\/]|src[\\/](api|live|state|i18n|format|parts)[\\/]/, priority: 1 },
+            { name: 'core', test: /node_modules[\\/](preact|@preact)[\\/]|src[\\/](api|live|state|format|parts)[\\/]|src[\\/]i18n[\\/]index/, priority: 1 },
           ],
         },
         entryFileNames: 'assets/[name].js',
         chunkFileNames: 'assets/[name].js',
-        assetFileNames: (asset) => (asset.names.some((name) => name.endsWith('.css')) ? 'assets/app.css' : 'assets/[name][extname]'),
+        assetFileNames: (asset) => (asset.names.some((name) => name === 'index.css') ? 'assets/app.css' : 'assets/[name][extname]'),
       },
     },
   },

@@ -224,7 +224,11 @@ impl World {
         let path = operation.path.replace("{id}", &id).replace("{name}", "gone");
         let path = path.replace("{no}", "1").replace("{fingerprint}", &self.fingerprint);
         assert!(!path.contains('{'), "{path}: say here what stands for its parameter");
-        let path = if operation.id() == "show_fleet_at" { format!("{path}?time={PAST}") } else { path };
+        let path = match operation.id() {
+            "show_fleet_at" => format!("{path}?time={PAST}"),
+            "show_fleet_trends" => format!("{path}?devices={}", self.device),
+            _ => path,
+        };
         let person = json!({ "name": PERSON, "password": "correct horse battery" });
         let body = match operation.id() {
             "set_up" => {

@@ -1,7 +1,9 @@
 //! The live WebSocket: the whole fleet once, then what changes. Fed by the store's feed, so nothing is shown that is
 //! not stored.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::mem;
 use std::time::Duration;
 
 use axum::extract::rejection::QueryRejection;
@@ -10,10 +12,10 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use protocol::DeviceId;
-use serde::Serialize;
-use store::{Change, Days, Zone};
+use serde::{Deserialize, Serialize};
+use store::{Change, Days, Device, Zone};
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
 use crate::App;
 use crate::api::usage::{ZoneParams, zone};
@@ -21,13 +23,12 @@ use crate::auth::{Viewer, authenticate, still_good};
 use crate::error::ApiError;
 use crate::views::{DeviceView, rfc3339};
 
-/// The shortest time between two frames: a busy fleet is merged, a lone change goes out at once.
-const MERGE: Duration = Duration::from_millis(25);
 const ALIVE_EVERY: Duration = Duration::from_secs(10);
 /// A browser that does not read for this long is let go; it comes back for a snapshot.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
-/// Pings of a browser between two of our `alive`. Each is answered, and the answers of one that does not read pile up.
-const MAX_PINGS: u32 = 20;
+/// Messages of a browser between two of our `alive`: pings, each of which is answered, and the answers of one that does
+/// not read pile up; and what it looks at, which a page tells while somebody scrolls.
+const MAX_MESSAGES: u32 = 200;
 const LOGIN_ENDED: u16 = 4401;
 const GOING_AWAY: u16 = 1001;
 const AGAINST_POLICY: u16 = 1008;
@@ -47,12 +48,17 @@ pub(crate) enum Frame {
         trouble: Option<&'static str>,
         /// Whose days the usage is told by: the zone that was asked for, or UTC.
         zone: String,
+        /// The number of the newest error on record: whoever shows errors asks again when it grows.
+        #[cfg_attr(test, ts(type = "number"))]
+        newest_error: i64,
         devices: Vec<DeviceView>,
     },
     /// Devices that are new or not as they were.
     Devices {
         #[cfg_attr(test, ts(type = "number"))]
         rev: u64,
+        #[cfg_attr(test, ts(type = "number"))]
+        newest_error: i64,
         devices: Vec<DeviceView>,
     },
     /// Devices that are gone.
@@ -69,6 +75,8 @@ pub(crate) enum Frame {
         /// Why nothing can be recorded now.
         #[cfg_attr(test, ts(type = "\"disk_low\" | \"store_fails\" | null"))]
         trouble: Option<&'static str>,
+        #[cfg_attr(test, ts(type = "number"))]
+        newest_error: i64,
     },
 }
 
@@ -100,7 +108,7 @@ pub(crate) async fn open(
     Ok(upgrade.on_upgrade(move |socket| async move {
         match viewer {
             Some(viewer) => Box::pin(serve(app, viewer, zone, socket)).await,
-            None => Sender { socket, rev: 0, zone }.close(LOGIN_ENDED, "log in first").await,
+            None => Sender::new(socket, zone).close(LOGIN_ENDED, "log in first").await,
         }
     }))
 }
@@ -110,16 +118,35 @@ struct Sender {
     rev: u64,
     /// The viewer's.
     zone: Zone,
+    pace: Pace,
+    /// How each device stood when it was last told, as a hash.
+    standing: HashMap<DeviceId, u64>,
 }
 
 /// The browser is gone, or might as well be.
 struct Gone;
 
+/// What can move a device in a list, or change a count: worth a frame at once.
+fn standing(device: &Device) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    let presence = device.presence.as_ref();
+    let openclaw = device.latest.as_ref().and_then(|latest| latest.openclaw.as_ref());
+    (presence.map(|p| (p.online, p.since, p.reason)), openclaw.map(|o| o.state)).hash(&mut hasher);
+    (&device.name, &device.tags, device.last_error_at).hash(&mut hasher);
+    hasher.finish()
+}
+
 impl Sender {
+    fn new(socket: WebSocket, zone: Zone) -> Self {
+        Self { socket, rev: 0, zone, pace: Pace::default(), standing: HashMap::new() }
+    }
+
     async fn send(&mut self, frame: &Frame) -> Result<(), Gone> {
         let text = serde_json::to_string(frame).map_err(|_| Gone)?;
         let sent = timeout(WRITE_TIMEOUT, self.socket.send(Message::Text(Utf8Bytes::from(text)))).await;
-        sent.map_err(|_| Gone)?.map_err(|_| Gone)
+        sent.map_err(|_| Gone)?.map_err(|_| Gone)?;
+        self.pace.sent(Instant::now());
+        Ok(())
     }
 
     fn next_rev(&mut self) -> u64 {
@@ -133,13 +160,47 @@ impl Sender {
 
     async fn snapshot(&mut self, app: &App) -> Result<(), Gone> {
         let rev = self.next_rev();
-        let devices = {
-            let days = self.days(app);
-            app.store.devices().into_iter().map(|device| DeviceView::of(&device, &days)).collect()
-        };
+        let days = self.days(app);
+        let devices = app.store.devices();
+        self.standing = devices.iter().map(|device| (device.id, standing(device))).collect();
+        let devices = devices.into_iter().map(|device| DeviceView::of(&device, &days)).collect();
         let (server_time, trouble) = (rfc3339(app.store.clock().now()), (app.health)().trouble);
-        let zone = self.zone.name().to_owned();
-        self.send(&Frame::Snapshot { rev, server_time, trouble, zone, devices }).await
+        let (zone, newest_error) = (self.zone.name().to_owned(), app.store.newest_error());
+        self.send(&Frame::Snapshot { rev, server_time, trouble, zone, newest_error, devices }).await
+    }
+
+    async fn alive(&mut self, app: &App) -> Result<(), Gone> {
+        let (rev, server_time) = (self.rev, rfc3339(app.store.clock().now()));
+        let (trouble, newest_error) = ((app.health)().trouble, app.store.newest_error());
+        self.send(&Frame::Alive { rev, server_time, trouble, newest_error }).await
+    }
+
+    /// Tells what has gathered.
+    async fn flush(&mut self, app: &App, gathered: &mut Gathered) -> Result<(), Gone> {
+        gathered.since = None;
+        if mem::take(&mut gathered.start_over) {
+            gathered.clear();
+            return self.snapshot(app).await;
+        }
+        let (removed, changed) = (mem::take(&mut gathered.removed), mem::take(&mut gathered.changed));
+        if !removed.is_empty() {
+            for id in &removed {
+                self.standing.remove(id);
+            }
+            let (rev, ids) = (self.next_rev(), removed.iter().map(ToString::to_string).collect());
+            self.send(&Frame::Removed { rev, ids }).await?;
+        }
+        let devices: Vec<DeviceView> = {
+            let days = self.days(app);
+            let devices = app.store.some_devices(&changed);
+            self.standing.extend(devices.iter().map(|device| (device.id, standing(device))));
+            devices.into_iter().map(|d| DeviceView::of(&d, &days)).collect()
+        };
+        if devices.is_empty() {
+            return Ok(());
+        }
+        let (rev, newest_error) = (self.next_rev(), app.store.newest_error());
+        self.send(&Frame::Devices { rev, newest_error, devices }).await
     }
 
     async fn close(mut self, code: u16, reason: &'static str) {
@@ -150,121 +211,219 @@ impl Sender {
 }
 
 async fn serve(app: App, viewer: Viewer, zone: Zone, socket: WebSocket) {
-    let mut sender = Sender { socket, rev: 0, zone };
+    let mut sender = Sender::new(socket, zone);
     // Subscribed before the snapshot is taken: nothing falls between.
     let mut feed = app.store.feed();
     let mut logouts = app.logouts.subscribe();
     let mut alive = interval(ALIVE_EVERY);
     alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
     alive.reset();
-    let mut pings = 0;
+    let mut messages = 0;
+    let mut gathered = Gathered::default();
     let mut days = sender.days(&app);
     if sender.snapshot(&app).await.is_err() {
         return;
     }
     loop {
-        let first = tokio::select! {
+        let due = gathered.due(&sender.pace);
+        let fine = tokio::select! {
             () = app.shutdown.cancelled() => return sender.close(GOING_AWAY, "the server is stopping").await,
-            change = feed.recv() => change,
-            message = sender.socket.recv() => match message {
-                // Pings are answered by the library; a page has nothing else to say.
-                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {
-                    pings += 1;
-                    if pings > MAX_PINGS {
-                        return sender.close(AGAINST_POLICY, "too many pings").await;
+            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                sender.flush(&app, &mut gathered).await
+            }
+            change = feed.recv() => {
+                let mut next = change;
+                loop {
+                    match next {
+                        Ok(change) => gathered.add(&change, &app, &sender.standing),
+                        Err(RecvError::Lagged(_)) => gathered.start_over(),
+                        Err(RecvError::Closed) => return,
                     }
-                    continue;
+                    next = match feed.try_recv() {
+                        Ok(change) => Ok(change),
+                        Err(TryRecvError::Empty) => break Ok(()),
+                        Err(TryRecvError::Lagged(n)) => Err(RecvError::Lagged(n)),
+                        Err(TryRecvError::Closed) => return,
+                    };
                 }
-                _ => return,
+            }
+            message = sender.socket.recv() => {
+                messages += 1;
+                if messages > MAX_MESSAGES {
+                    return sender.close(AGAINST_POLICY, "too many messages").await;
+                }
+                match message {
+                    // Pings are answered by the library.
+                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                    Some(Ok(Message::Text(text))) => match serde_json::from_str(&text) {
+                        Ok(Said::Watch { devices, others }) => gathered.watch(devices, others),
+                        Err(_) => return sender.close(AGAINST_POLICY, "not a message of this version").await,
+                    },
+                    _ => return,
+                }
+                Ok(())
             },
             _ = logouts.changed() => {
                 if !still_good(&viewer.proof, &app).await {
                     return sender.close(LOGIN_ENDED, "the login has ended").await;
                 }
-                continue;
+                Ok(())
             }
             _ = alive.tick() => {
-                pings = 0;
+                messages = 0;
                 // A login also ends by time, and by the command line.
                 if !still_good(&viewer.proof, &app).await {
                     return sender.close(LOGIN_ENDED, "the login has ended").await;
                 }
                 // At the viewer's midnight every device's today becomes its yesterday, and no device has told anything.
                 let now = sender.days(&app);
-                if now != days {
-                    days = now;
-                    if sender.snapshot(&app).await.is_err() {
-                        return;
-                    }
-                }
-                let (rev, server_time) = (sender.rev, rfc3339(app.store.clock().now()));
-                let trouble = (app.health)().trouble;
-                if sender.send(&Frame::Alive { rev, server_time, trouble }).await.is_err() {
+                if now != days && sender.snapshot(&app).await.is_err() {
                     return;
                 }
-                continue;
+                days = now;
+                sender.alive(&app).await
             }
         };
-        let mut merged = Merged::default();
-        let mut next = first;
-        let fine = loop {
-            match next {
-                Ok(change) => merged.add(&change),
-                Err(RecvError::Lagged(_)) => merged.start_over = true,
-                Err(RecvError::Closed) => break false,
-            }
-            next = match feed.try_recv() {
-                Ok(change) => Ok(change),
-                Err(TryRecvError::Empty) => break true,
-                Err(TryRecvError::Lagged(n)) => Err(RecvError::Lagged(n)),
-                Err(TryRecvError::Closed) => break false,
-            };
-        };
-        if !fine || merged.send(&app, &mut sender).await.is_err() {
+        if fine.is_err() {
             return;
         }
-        sleep(MERGE).await;
     }
 }
 
-/// Several changes as one.
-#[derive(Default)]
-struct Merged {
-    changed: HashSet<DeviceId>,
-    removed: HashSet<DeviceId>,
-    start_over: bool,
+/// What a page says.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
+enum Said {
+    /// What it looks at.
+    Watch {
+        /// Devices whose every change is wanted at once.
+        devices: HashSet<DeviceId>,
+        others: Others,
+    },
 }
 
-impl Merged {
-    fn add(&mut self, change: &Change) {
+/// What is wanted of devices that nobody looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Others {
+    /// Their numbers too, gathered for a second.
+    Values,
+    /// Only what changes their state.
+    State,
+}
+
+/// When frames may go to a page: at most four in any second.
+#[derive(Debug, Default)]
+struct Pace {
+    last: VecDeque<Instant>,
+}
+
+const FRAMES_PER_S: usize = 4;
+const SECOND: Duration = Duration::from_secs(1);
+/// Whoever does not say what they look at is a program: it gets everything at once, merged for this long.
+const MERGE: Duration = Duration::from_millis(25);
+
+impl Pace {
+    fn sent(&mut self, now: Instant) {
+        if self.last.len() == FRAMES_PER_S {
+            self.last.pop_front();
+        }
+        self.last.push_back(now);
+    }
+
+    fn next(&self) -> Option<Instant> {
+        self.last.front().filter(|_| self.last.len() == FRAMES_PER_S).map(|at| *at + SECOND)
+    }
+}
+
+/// Several changes as one, until they are told.
+#[derive(Default)]
+struct Gathered {
+    /// What the page looks at; `None` until it says so.
+    looks_at: Option<(HashSet<DeviceId>, Others)>,
+    changed: HashSet<DeviceId>,
+    removed: HashSet<DeviceId>,
+    /// Changes that are told when the page wants to know.
+    held: HashSet<DeviceId>,
+    start_over: bool,
+    /// When the first of it came, and whether some of it should not wait.
+    since: Option<(Instant, bool)>,
+}
+
+impl Gathered {
+    fn clear(&mut self) {
+        self.changed.clear();
+        self.removed.clear();
+        self.held.clear();
+        self.since = None;
+    }
+
+    fn mark(&mut self, urgent: bool) {
+        let (since, before) = self.since.unwrap_or_else(|| (Instant::now(), false));
+        self.since = Some((since, before || urgent));
+    }
+
+    fn start_over(&mut self) {
+        self.start_over = true;
+        self.mark(true);
+    }
+
+    fn watch(&mut self, devices: HashSet<DeviceId>, others: Others) {
+        let wanted: Vec<DeviceId> =
+            self.held.iter().filter(|id| others == Others::Values || devices.contains(id)).copied().collect();
+        for id in &wanted {
+            self.held.remove(id);
+        }
+        if !wanted.is_empty() {
+            self.changed.extend(wanted);
+            self.mark(true);
+        }
+        self.looks_at = Some((devices, others));
+    }
+
+    fn add(&mut self, change: &Change, app: &App, known: &HashMap<DeviceId, u64>) {
         match change {
-            Change::Devices(ids) => self.changed.extend(ids.iter()),
+            Change::Devices(ids) => {
+                let Some((looked_at, others)) = &self.looks_at else {
+                    self.changed.extend(ids.iter());
+                    return self.mark(true);
+                };
+                let (others, mut urgent, mut some) = (*others, false, false);
+                for device in app.store.some_devices(ids.iter()) {
+                    let now =
+                        looked_at.contains(&device.id) || known.get(&device.id) != Some(&standing(&device));
+                    urgent |= now;
+                    if now || others == Others::Values {
+                        self.held.remove(&device.id);
+                        self.changed.insert(device.id);
+                        some = true;
+                    } else if !self.changed.contains(&device.id) {
+                        self.held.insert(device.id);
+                    }
+                }
+                if some {
+                    self.mark(urgent);
+                }
+            }
             Change::Removed(ids) => {
                 for id in ids.iter() {
                     self.changed.remove(id);
+                    self.held.remove(id);
                     self.removed.insert(*id);
                 }
+                self.mark(true);
             }
         }
     }
 
-    async fn send(self, app: &App, sender: &mut Sender) -> Result<(), Gone> {
-        if self.start_over {
-            return sender.snapshot(app).await;
+    /// When it should be told.
+    fn due(&self, pace: &Pace) -> Option<Instant> {
+        let (since, urgent) = self.since?;
+        if self.looks_at.is_none() {
+            return Some(pace.last.back().map_or(since, |last| since.max(*last + MERGE)));
         }
-        if !self.removed.is_empty() {
-            let (rev, ids) = (sender.next_rev(), self.removed.iter().map(ToString::to_string).collect());
-            sender.send(&Frame::Removed { rev, ids }).await?;
-        }
-        let devices: Vec<DeviceView> = {
-            let days = sender.days(app);
-            app.store.some_devices(&self.changed).into_iter().map(|d| DeviceView::of(&d, &days)).collect()
-        };
-        if devices.is_empty() {
-            return Ok(());
-        }
-        let rev = sender.next_rev();
-        sender.send(&Frame::Devices { rev, devices }).await
+        let wanted = if urgent { since } else { since + SECOND };
+        Some(pace.next().map_or(wanted, |next| wanted.max(next)))
     }
 }
 
@@ -287,5 +446,57 @@ mod tests {
         assert!(!check(Some("https://evil.example")));
         assert!(!check(Some("https://watch.example.net")));
         assert!(!check(Some("null")));
+    }
+
+    fn id(n: u8) -> DeviceId {
+        DeviceId::parse(&format!("aaaaaaaaaaa{}", char::from(b'a' + n))).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_page_gets_four_frames_a_second_and_what_it_looks_at_first() {
+        let mut gathered = Gathered::default();
+        let mut pace = Pace::default();
+        gathered.watch(HashSet::from([id(0)]), Others::Values);
+        assert_eq!(gathered.due(&pace), None, "nothing has gathered");
+        let start = Instant::now();
+        gathered.mark(false);
+        assert_eq!(gathered.due(&pace), Some(start + SECOND), "others wait for a second");
+        gathered.mark(true);
+        assert_eq!(
+            gathered.due(&pace),
+            Some(start),
+            "what is looked at does not, and takes the others along"
+        );
+        for _ in 0..FRAMES_PER_S {
+            pace.sent(Instant::now());
+        }
+        assert_eq!(gathered.due(&pace), Some(start + SECOND), "not a fifth frame in a second");
+        tokio::time::advance(SECOND).await;
+        assert!(gathered.due(&pace).is_some_and(|due| due <= Instant::now()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_program_that_says_nothing_gets_everything_merged() {
+        let mut gathered = Gathered::default();
+        let mut pace = Pace::default();
+        gathered.mark(true);
+        assert_eq!(gathered.due(&pace), Some(Instant::now()));
+        pace.sent(Instant::now());
+        assert_eq!(gathered.due(&pace), Some(Instant::now() + MERGE));
+    }
+
+    #[test]
+    fn what_was_held_back_is_told_when_it_is_looked_at() {
+        let mut gathered = Gathered::default();
+        gathered.watch(HashSet::new(), Others::State);
+        gathered.held.extend([id(1), id(2)]);
+        gathered.watch(HashSet::from([id(1)]), Others::State);
+        assert_eq!(
+            (gathered.changed.clone(), gathered.held.clone()),
+            (HashSet::from([id(1)]), HashSet::from([id(2)]))
+        );
+        gathered.watch(HashSet::new(), Others::Values);
+        assert_eq!(gathered.changed, HashSet::from([id(1), id(2)]));
+        assert!(gathered.held.is_empty());
     }
 }

@@ -1,17 +1,19 @@
 //! What the API shows. Views are not rows: they change when the API changes, not when the store does.
 //! The page's types are generated from these (`just gen`), and a test keeps them equal.
 
+mod openclaw;
 mod usage;
 
 use std::sync::Arc;
 
-use protocol::{Host, OpenClaw, Report, Timestamp};
+use protocol::{Host, Report, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::{Days, Device};
 use utoipa::ToSchema;
 
 use crate::openapi::words;
 
+pub(crate) use openclaw::{GatewayView, OpenClawView};
 pub(crate) use usage::{DeviceUsageView, PricesView, UsageGroupView, UsageSummaryView};
 
 /// RFC 3339 in UTC with milliseconds.
@@ -95,6 +97,9 @@ pub(crate) struct DeviceView {
     pub(crate) latest: Option<LatestView>,
     /// Absent while its agent has not looked.
     pub(crate) openclaw: Option<OpenClawView>,
+    /// When its newest error or crash happened; warnings do not count.
+    #[schema(format = DateTime)]
+    pub(crate) last_error_at: Option<String>,
     /// By how many seconds its clock is behind the server's (negative: ahead); absent when that is little.
     #[cfg_attr(test, ts(type = "number | null"))]
     pub(crate) clock_skew_s: Option<i64>,
@@ -119,37 +124,6 @@ pub(crate) struct LatestView {
     pub(crate) disk_total_bytes: Option<u64>,
     pub(crate) network_up_bytes_per_s: Option<f64>,
     pub(crate) network_down_bytes_per_s: Option<f64>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-pub(crate) struct OpenClawView {
-    /// Of the gateway that is worst off.
-    #[cfg_attr(
-        test,
-        ts(
-            type = "\"not_installed\" | \"stopped\" | \"starting\" | \"running\" | \"degraded\" | \"hung\" | \"draining\" | \"unknown\""
-        )
-    )]
-    #[schema(schema_with = words::gateway_state)]
-    pub(crate) state: &'static str,
-    pub(crate) version: Option<String>,
-    /// What fails or is waited for, in OpenClaw's own words.
-    pub(crate) failing: Vec<String>,
-    /// Why the agent sees less than there is, and what to do about it.
-    pub(crate) problem: Option<String>,
-}
-
-impl OpenClawView {
-    fn of(openclaw: &OpenClaw) -> Self {
-        let worst = openclaw.gateways.iter().find(|gateway| gateway.state == openclaw.state);
-        Self {
-            state: openclaw.state.as_str(),
-            version: openclaw.version.clone(),
-            failing: worst.map(|gateway| gateway.failing.clone()).unwrap_or_default(),
-            problem: openclaw.gateways.iter().find_map(|gateway| gateway.problem.clone()),
-        }
-    }
 }
 
 /// Views of many devices, made one at a time while they are written.
@@ -178,6 +152,7 @@ impl DeviceView {
             created_at: rfc3339(device.created_at),
             rev: device.rev,
             openclaw: device.latest.as_ref().and_then(|l| l.openclaw.as_deref()).map(OpenClawView::of),
+            last_error_at: device.last_error_at.map(rfc3339),
             clock_skew_s: Some(device.clock_skew_ms / 1000).filter(|skew| *skew != 0),
             usage: device.usage.as_deref().map(|usage| DeviceUsageView::of(usage, days)),
             latest: device.latest.as_ref().map(|l| LatestView {
@@ -275,6 +250,8 @@ pub(crate) struct ReportView {
     pub(crate) top_cpu: Vec<ProcessView>,
     pub(crate) top_memory: Vec<ProcessView>,
     pub(crate) agent: AgentHealthView,
+    /// Every gateway of the host.
+    pub(crate) gateways: Vec<GatewayView>,
 }
 
 /// How the agent itself is doing.
@@ -442,6 +419,12 @@ impl From<Report> for ReportView {
                 spool_problem: report.agent.spool_problem,
                 backfill_pct: report.agent.backfill_pct,
             },
+            gateways: report
+                .openclaw
+                .into_iter()
+                .flat_map(|openclaw| openclaw.gateways)
+                .map(Into::into)
+                .collect(),
         }
     }
 }
@@ -615,6 +598,8 @@ mod tests {
             DeviceView,
             LatestView,
             OpenClawView,
+            openclaw::ExitView,
+            openclaw::ChannelCountView,
             DeviceUsageView,
             usage::UsageView,
             UsageGroupView,
@@ -646,6 +631,12 @@ mod tests {
             HostView,
             ReportView,
             AgentHealthView,
+            GatewayView,
+            openclaw::ChannelView,
+            openclaw::CronView,
+            openclaw::CronJobView,
+            openclaw::TasksView,
+            openclaw::WorkspaceView,
             CpuView,
             MemoryView,
             DiskView,
@@ -690,6 +681,8 @@ mod tests {
             crate::server_views::StatusPageView,
             crate::server_views::StatusView,
             crate::server_views::StatusDeviceView,
+            crate::api::fleet::TrendsView,
+            crate::api::fleet::TrendView,
             crate::live::Frame,
         );
         out.push_str(

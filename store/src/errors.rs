@@ -1,5 +1,7 @@
 //! Errors and crashes of OpenClaw, as devices told them.
 
+use std::collections::HashMap;
+
 use protocol::{DeviceId, LogLevel, LogRecord, Timestamp};
 use sqlx::{QueryBuilder, Row as _, Sqlite, Transaction};
 
@@ -61,10 +63,38 @@ pub(crate) struct Row<'r> {
     pub(crate) record: &'r LogRecord,
 }
 
-/// Writes records, and counts them in their groups.
-pub(crate) async fn write(tx: &mut Transaction<'_, Sqlite>, rows: &[Row<'_>]) -> Result<(), sqlx::Error> {
+/// Whether a record counts as an error of its device.
+pub(crate) fn is_error(level: LogLevel) -> bool {
+    matches!(level, LogLevel::Error | LogLevel::Exception | LogLevel::Crash)
+}
+
+/// The newest record's number, and when each device's newest error happened, by the device's number.
+pub(crate) async fn load(pool: &sqlx::SqlitePool) -> Result<(i64, HashMap<i64, Timestamp>), Error> {
+    let doing = "reading the last errors";
+    // A search for each device, from the end of its records.
+    let rows = sqlx::query(
+        "SELECT d.no, (SELECT at FROM error_record e WHERE e.device_no = d.no
+            AND e.level IN ('error', 'exception', 'crash') ORDER BY at DESC LIMIT 1) AS at FROM device d",
+    )
+    .fetch_all(pool)
+    .await
+    .doing(doing)?;
+    let last =
+        rows.iter().filter_map(|row| Some((row.get("no"), Timestamp(row.get::<Option<i64>, _>("at")?))));
+    let newest: i64 = sqlx::query_scalar("SELECT coalesce(max(no), 0) FROM error_record")
+        .fetch_one(pool)
+        .await
+        .doing(doing)?;
+    Ok((newest, last.collect()))
+}
+
+/// Writes records, and counts them in their groups. Returns the newest one's number, if there is any.
+pub(crate) async fn write(
+    tx: &mut Transaction<'_, Sqlite>,
+    rows: &[Row<'_>],
+) -> Result<Option<i64>, sqlx::Error> {
     if rows.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     insert(
         tx,
@@ -95,7 +125,8 @@ pub(crate) async fn write(tx: &mut Transaction<'_, Sqlite>, rows: &[Row<'_>]) ->
         },
     )
     .await?;
-    error_groups::count(tx, rows).await
+    error_groups::count(tx, rows).await?;
+    sqlx::query_scalar("SELECT max(no) FROM error_record").fetch_one(&mut **tx).await.map(Some)
 }
 
 impl Store {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use protocol::{
     DeviceId, Host, OfflineReason, OpenClaw, Payload as _, Report, SpoolId, Timestamp, Topic, TopicRoot,
@@ -12,7 +13,7 @@ use crate::hot::{Hot, Spool};
 use crate::samples::{Horizon, Metric, state_of};
 use crate::seqs::Seqs;
 use crate::usage::{self, DeviceUsage};
-use crate::{Doing as _, Error, Store, lock, retention};
+use crate::{Doing as _, Error, Store, errors, lock, retention};
 
 /// How a device is watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +55,8 @@ pub struct Device {
     pub last_seen_at: Option<Timestamp>,
     /// The newest sample's main numbers.
     pub latest: Option<Latest>,
+    /// When its newest error or crash happened; warnings do not count.
+    pub last_error_at: Option<Timestamp>,
     /// What its OpenClaw used; `None` while nothing was ever counted.
     pub usage: Option<Arc<DeviceUsage>>,
     /// By how many milliseconds its clock is behind the server's (negative: ahead); 0 when that is little.
@@ -207,6 +210,11 @@ impl Store {
         devices
     }
 
+    /// The number of the newest error on record, 0 before the first.
+    pub fn newest_error(&self) -> i64 {
+        self.inner.newest_error.load(Ordering::Relaxed)
+    }
+
     /// How many devices there are.
     pub fn count_devices(&self) -> usize {
         lock(&self.inner.fleet).devices.len()
@@ -243,9 +251,14 @@ impl Store {
             })
             .collect();
         let mut used = usage::load(&self.inner.readers, self.inner.clock.now()).await?;
+        let (newest, mut last_errors) = errors::load(&self.inner.readers).await?;
+        self.inner.newest_error.store(newest, Ordering::Relaxed);
         let devices = devices
             .into_iter()
-            .map(|device| (device.id, Arc::new(Device { usage: used.remove(&device.no), ..device })))
+            .map(|device| {
+                let (usage, last_error_at) = (used.remove(&device.no), last_errors.remove(&device.no));
+                (device.id, Arc::new(Device { last_error_at, usage, ..device }))
+            })
             .collect();
         let horizon = retention::read_horizon(&self.inner.readers).await?;
         *lock(&self.inner.fleet) = Fleet { devices, spools, hot: Hot::default(), horizon };
@@ -339,6 +352,7 @@ fn name(row: &sqlx::sqlite::SqliteRow) -> Option<Device> {
         presence: None,
         last_seen_at: None,
         latest: None,
+        last_error_at: None,
         usage: None,
         clock_skew_ms: 0,
     })

@@ -105,6 +105,16 @@ impl Store {
         );
         let rows = reader.fetch_all(doing, query.bind(at.0)).await?;
         let mut used = usage::as_of(&mut reader, at, days).await?;
+        let query = sqlx::query(
+            "SELECT d.no, (SELECT at FROM error_record e WHERE e.device_no = d.no AND e.at <= ?1
+                AND e.level IN ('error', 'exception', 'crash') ORDER BY at DESC LIMIT 1) AS at
+             FROM device d WHERE d.created_at <= ?1",
+        );
+        let errors = reader.fetch_all(doing, query.bind(at.0)).await?;
+        let mut errors: HashMap<i64, Timestamp> = errors
+            .iter()
+            .filter_map(|row| Some((row.get("no"), Timestamp(row.get::<Option<i64>, _>("at")?))))
+            .collect();
         let there: HashMap<i64, Option<PresenceNow>> =
             rows.iter().map(|row| (row.get("no"), presence(row, at))).collect();
         let mut devices: Vec<Arc<Device>> = Vec::with_capacity(there.len());
@@ -121,6 +131,7 @@ impl Store {
                 last_seen_at: latest.as_ref().map(|l| l.at).max(presence.as_ref().map(|p| p.since)),
                 presence: presence.clone(),
                 latest,
+                last_error_at: errors.remove(&now.no),
                 usage: used.remove(&now.no).map(Arc::new),
                 clock_skew_ms: 0,
                 no: now.no,

@@ -41,6 +41,7 @@ mod vault;
 mod zone;
 
 use std::path::PathBuf;
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use protocol::{Clock, DeviceId, TopicRoot};
@@ -226,6 +227,7 @@ struct Inner {
     asking: Arc<tokio::sync::Semaphore>,
     feed: broadcast::Sender<Change>,
     fleet: Mutex<fleet::Fleet>,
+    newest_error: AtomicI64,
     directory: Mutex<Arc<directory::Directory>>,
     directory_version: watch::Sender<u64>,
     used: used::Used,

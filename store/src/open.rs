@@ -109,6 +109,7 @@ impl Store {
                 asking: reader::places(max_readers),
                 feed: broadcast::Sender::new(FEED),
                 fleet: Mutex::new(fleet::Fleet::default()),
+                newest_error: std::sync::atomic::AtomicI64::new(0),
                 directory: Mutex::new(Arc::new(directory::Directory::default())),
                 directory_version: watch::Sender::new(0),
                 used: used::Used::default(),

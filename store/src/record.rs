@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use protocol::{
@@ -86,6 +87,13 @@ struct Batch<'r> {
     flushed: Vec<DeviceId>,
 }
 
+/// What is known of a batch once it is written.
+#[derive(Default)]
+struct Written {
+    used: HashMap<i64, Delta>,
+    newest_error: Option<i64>,
+}
+
 struct AuditRow<'r> {
     at: Timestamp,
     received_at: Timestamp,
@@ -132,12 +140,19 @@ impl<'r> Batch<'r> {
                 })
             }
             Fact::Log(id, log) => {
-                self.message(fleet, *id, log.spool, log.seq, received_at, |batch, device_no, skew| {
-                    batch.errors.extend(log.records.iter().map(|record| {
-                        let at = sane_time(record.at, skew, received_at, true);
-                        errors::Row { device_no, at, received_at, record }
-                    }));
-                })
+                let mut last = None;
+                let verdict =
+                    self.message(fleet, *id, log.spool, log.seq, received_at, |batch, device_no, skew| {
+                        batch.errors.extend(log.records.iter().map(|record| {
+                            let at = sane_time(record.at, skew, received_at, true);
+                            last = last.max(errors::is_error(record.level).then_some(at));
+                            errors::Row { device_no, at, received_at, record }
+                        }));
+                    });
+                if let (Some(_), Some(device)) = (last, self.device(fleet, *id)) {
+                    device.last_error_at = device.last_error_at.max(last);
+                }
+                verdict
             }
             Fact::Events(id, events) => {
                 self.message(fleet, *id, events.spool, events.seq, received_at, |batch, device_no, skew| {
@@ -315,12 +330,8 @@ impl<'r> Batch<'r> {
         if late { Verdict::Late } else { Verdict::New }
     }
 
-    async fn write(
-        &self,
-        tx: &mut Transaction<'_, Sqlite>,
-        prices: &Prices,
-    ) -> Result<HashMap<i64, Delta>, sqlx::Error> {
-        errors::write(tx, &self.errors).await?;
+    async fn write(&self, tx: &mut Transaction<'_, Sqlite>, prices: &Prices) -> Result<Written, sqlx::Error> {
+        let newest_error = errors::write(tx, &self.errors).await?;
         events::write(tx, &self.events).await?;
         for (no, row) in &self.audits {
             events::write_audit(tx, *no, row.at, row.received_at, row.audit).await?;
@@ -389,7 +400,7 @@ impl<'r> Batch<'r> {
             },
         )
         .await?;
-        Ok(used)
+        Ok(Written { used, newest_error })
     }
 }
 
@@ -427,8 +438,8 @@ impl Store {
         loop {
             let (batch, verdicts) = self.judge(records);
             match self.write(&batch).await {
-                Ok(used) => {
-                    self.apply(batch, used);
+                Ok(written) => {
+                    self.apply(batch, written);
                     return Ok(verdicts);
                 }
                 Err(error) if again && is_about_a_reference(&error) => {
@@ -458,18 +469,22 @@ impl Store {
         (batch, verdicts)
     }
 
-    async fn write(&self, batch: &Batch<'_>) -> Result<HashMap<i64, Delta>, sqlx::Error> {
+    async fn write(&self, batch: &Batch<'_>) -> Result<Written, sqlx::Error> {
         if batch.spools.is_empty() && batch.presence.is_empty() && batch.retained.is_empty() {
-            return Ok(HashMap::new());
+            return Ok(Written::default());
         }
         let mut tx = self.inner.writer.begin_with("BEGIN IMMEDIATE").await?;
-        let used = batch.write(&mut tx, &self.prices()).await?;
+        let written = batch.write(&mut tx, &self.prices()).await?;
         tx.commit().await?;
-        Ok(used)
+        Ok(written)
     }
 
     /// Takes a committed batch over into what is kept in memory, and tells the news.
-    fn apply(&self, batch: Batch<'_>, mut used: HashMap<i64, Delta>) {
+    fn apply(&self, batch: Batch<'_>, written: Written) {
+        let Written { mut used, newest_error } = written;
+        if let Some(no) = newest_error {
+            self.inner.newest_error.store(no, Ordering::Relaxed);
+        }
         let now = self.inner.clock.now();
         let mut changed = Vec::with_capacity(batch.devices.len());
         {
@@ -485,6 +500,7 @@ impl Store {
                     let news = delta.is_some()
                         || known.presence != device.presence
                         || known.latest != device.latest
+                        || known.last_error_at != device.last_error_at
                         || known.last_seen_at != device.last_seen_at;
                     if let Some(delta) = delta {
                         known.usage = Some(delta.apply(known.usage.as_deref(), now));
@@ -492,6 +508,7 @@ impl Store {
                     known.clock_skew_ms = device.clock_skew_ms;
                     known.presence = device.presence;
                     known.latest = device.latest;
+                    known.last_error_at = device.last_error_at;
                     known.last_seen_at = device.last_seen_at;
                     if news {
                         changed.push(id);

@@ -26,7 +26,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
             ],
         ),
         ("e2e", &[]),
-        ("bench", &["openclaw-watch-protocol"]),
+        ("bench", &["openclaw-watch-protocol", "openclaw-watch-store"]),
     ])
 }
 

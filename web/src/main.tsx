@@ -14,6 +14,7 @@ import { followLinks, go, place, route } from './state/router';
 import { ended, followLogins, loadSession, session } from './state/session';
 import { followWaiting, forgetWaiting } from './state/waiting';
 import { followScreen } from './parts/screen';
+import { speak } from './i18n';
 import { App, bootError } from './views/app';
 import { followTitle } from './views/title';
 
@@ -23,7 +24,6 @@ followPrefs();
 followScreen();
 followLinks();
 startClock();
-followTitle();
 followWaiting();
 followLogins();
 
@@ -34,7 +34,7 @@ function toLogin(): void {
     session.value = { ...known, user: null, csrf: null };
   }
   const view = route.peek().view;
-  if (view === 'login' || view === 'setup') return;
+  if (view === 'login' || view === 'setup' || view === 'status') return;
   const { path, search } = place.peek();
   go(`/login?next=${encodeURIComponent(path + search)}`, 'replace');
 }
@@ -64,8 +64,8 @@ effect(() => {
   const view = session.value;
   if (!view) return;
   const at = route.value.view;
-  if (view.setup_needed && at !== 'setup') go('/setup', 'replace');
-  else if (!view.setup_needed && !view.user && at !== 'login' && at !== 'setup') toLogin();
+  if (view.setup_needed && at !== 'setup' && at !== 'status') go('/setup', 'replace');
+  else if (!view.setup_needed && !view.user && at !== 'login' && at !== 'setup' && at !== 'status') toLogin();
 });
 
 // A second snapshot means that the server was away: it may be another version, or not know this login any more.
@@ -84,5 +84,8 @@ async function boot(): Promise<void> {
 }
 
 const root = document.getElementById('app');
-if (root) render(<App />, root);
 void boot();
+void speak().then(() => {
+  followTitle();
+  if (root) render(<App />, root);
+});

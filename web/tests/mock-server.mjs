@@ -75,7 +75,8 @@ function fleetOf(size) {
             network_up_bytes_per_s: Math.round(r() ** 4 * 900_000),
             network_down_bytes_per_s: Math.round(r() ** 3 * 3_000_000),
           },
-      openclaw: never ? null : { state: k % 9 === 4 ? 'degraded' : 'running', version: '2026.9.6', failing: [], problem: null },
+      openclaw: never ? null : { state: k % 9 === 4 ? 'degraded' : 'running', version: '2026.9.6', restart_for: null, failing: k % 9 === 4 ? ['channel:telegram'] : [], problem: null, exit: null, channels: { up: k % 9 === 4 ? 1 : 2, all: 2 } },
+      last_error_at: never || k % 5 !== 0 ? null : new Date(Date.now() - (k + 1) * 420_000).toISOString(),
       clock_skew_s: null,
       usage: never ? null : { today: used(404_544), yesterday: used(1_204_880), total: used(48_215_337) },
     };
@@ -140,6 +141,7 @@ function detail(device) {
     device,
     host: { os: 'Debian GNU/Linux', os_version: '12', kernel: '6.1.0-28-amd64', arch: 'x86_64', hostname: device.name, cores },
     report: {
+      gateways: [],
       at: latest.at,
       uptime_s: 8 * 3600 + 27 * 60 + 11,
       boot_id: 'c0ffee00-0000-4000-8000-000000000000',
@@ -187,7 +189,7 @@ export async function startMock({ port = 0, size = 40, login = false, setup = fa
     const text = JSON.stringify({ ...frame, rev: state.rev });
     for (const socket of sockets) socket.send(text);
   };
-  const changed = (...devices) => send({ type: 'devices', devices });
+  const changed = (...devices) => send({ type: 'devices', newest_error: 0, devices });
   const remove = (id) => {
     state.devices = state.devices.filter((device) => device.id !== id);
     send({ type: 'removed', ids: [id] });
@@ -225,7 +227,7 @@ export async function startMock({ port = 0, size = 40, login = false, setup = fa
       }
       if (batch.size > 0) changed(...batch);
     }, 250),
-    setInterval(() => send({ type: 'alive', server_time: stamp(), trouble: state.trouble ?? null }), 10_000),
+    setInterval(() => send({ type: 'alive', server_time: stamp(), trouble: state.trouble ?? null, newest_error: 0 }), 10_000),
   ];
 
   function json(response, status, value, headers = {}) {
@@ -294,11 +296,16 @@ export async function startMock({ port = 0, size = 40, login = false, setup = fa
     if (path === '/devices' && method === 'POST') {
       const form = await body(request);
       if (state.devices.some((device) => device.name === form.name)) return fail(response, 409, 'name_taken', 'there is a device of that name already', { name: 'there is a device of that name already' });
-      const device = { id: randomBytes(6).toString('hex'), name: form.name, kind: 'agent', tags: form.tags ?? [], online: false, since: null, last_seen_at: null, reason: null, agent_version: null, created_at: stamp(), latest: null, openclaw: null, clock_skew_s: null, usage: null };
+      const device = { id: randomBytes(6).toString('hex'), name: form.name, kind: 'agent', tags: form.tags ?? [], online: false, since: null, last_seen_at: null, reason: null, agent_version: null, created_at: stamp(), latest: null, openclaw: null, last_error_at: null, clock_skew_s: null, usage: null };
       state.devices.push(device);
       changed(device);
       if (arriveAfterMs !== null) comeOnline(device, arriveAfterMs);
       return json(response, 201, added(device));
+    }
+    if (path === '/fleet/trends') {
+      const r = rng(7);
+      const one = (id) => ({ id, beats: Array.from({ length: 48 }, () => (r() > 0.96 ? 'ewo'[Math.floor(r() * 3)] : '.')).join(''), traffic: Array.from({ length: 30 }, () => 8000 + r() * 40_000), week: Array.from({ length: 7 }, () => Math.round(r() * 3e6)) });
+      return json(response, 200, { time: stamp(), devices: url.searchParams.get('devices').split(',').filter(byId).map(one) });
     }
     const match = /^\/devices\/([^/]+)(\/[a-z-]+)?$/.exec(path);
     const device = match ? byId(decodeURIComponent(match[1])) : undefined;
@@ -348,7 +355,7 @@ export async function startMock({ port = 0, size = 40, login = false, setup = fa
     live.handleUpgrade(request, socket, head, (opened) => {
       sockets.add(opened);
       opened.on('close', () => sockets.delete(opened));
-      if (!state.silent) opened.send(JSON.stringify({ type: 'snapshot', rev: state.rev, server_time: stamp(), trouble: state.trouble ?? null, zone: asked.searchParams.get('tz') ?? 'UTC', devices: state.devices }));
+      if (!state.silent) opened.send(JSON.stringify({ type: 'snapshot', rev: state.rev, server_time: stamp(), trouble: state.trouble ?? null, zone: asked.searchParams.get('tz') ?? 'UTC', newest_error: 0, devices: state.devices }));
     });
   });
   await new Promise((done) => server.listen(port, '127.0.0.1', done));

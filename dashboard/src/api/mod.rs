@@ -10,7 +10,7 @@ mod devices;
 mod errors;
 mod events;
 mod export;
-mod fleet;
+pub(crate) mod fleet;
 mod health;
 mod keys;
 mod me;
@@ -51,6 +51,7 @@ pub(crate) fn resources() -> OpenApiRouter<App> {
         .routes(routes!(devices::show, devices::change, devices::remove))
         .routes(routes!(devices::rotate_key))
         .routes(routes!(fleet::at))
+        .routes(routes!(fleet::trends))
         .routes(routes!(outages::list))
         .routes(routes!(outages::uptime))
         .routes(routes!(samples::show))

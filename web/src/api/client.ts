@@ -5,12 +5,20 @@ import type {
   DeviceDetailView,
   DevicePatch,
   DeviceView,
+  ErrorGroupListView,
   ErrorView,
+  FleetAtView,
+  FleetEventListView,
   LoginForm,
   NewDevice,
+  OutageListView,
   SamplesView,
   SessionView,
   SetupForm,
+  TrendsView,
+  TrendView,
+  UsageGroupView,
+  UsageSummaryView,
 } from './types';
 
 /** Why a request did not succeed. `code` is the server's word, or `network` when no answer came. */
@@ -104,6 +112,25 @@ export const patchDevice = (id: string, patch: DevicePatch): Promise<DeviceView>
 export const removeDevice = (id: string): Promise<void> => request('DELETE', device(id));
 export const rotateKey = (id: string): Promise<AddedDeviceView> => request('POST', `${device(id)}/rotate-key`);
 
+const zoned = (zone: string, more: Record<string, string> = {}): string => new URLSearchParams({ ...more, tz: zone }).toString();
+
+export const getFleetAt = (at: Date, zone: string, signal: AbortSignal): Promise<FleetAtView> =>
+  request('GET', `/api/v1/fleet/at?${zoned(zone, { time: at.toISOString() })}`, { signal });
+export async function getTrends(ids: readonly string[], at: Date | null, zone: string): Promise<TrendView[]> {
+  const time = at ? { time: at.toISOString() } : {};
+  const view = await request<TrendsView>('GET', `/api/v1/fleet/trends?${zoned(zone, { devices: ids.join(','), ...time })}`);
+  return view.devices;
+}
+export const getUsageSummary = (zone: string, filter: Record<string, string> = {}): Promise<UsageSummaryView> => request('GET', `/api/v1/usage/summary?${zoned(zone, filter)}`);
+export const getUsage = (filter: Record<string, string>, zone: string, signal?: AbortSignal): Promise<UsageGroupView[]> =>
+  request('GET', `/api/v1/usage?${zoned(zone, filter)}`, signal ? { signal } : {});
+export const getErrorGroups = (filter: Record<string, string>, signal?: AbortSignal): Promise<ErrorGroupListView> =>
+  request('GET', `/api/v1/errors/groups?${new URLSearchParams(filter)}`, signal ? { signal } : {});
+export const getEvents = (filter: Record<string, string>, signal?: AbortSignal): Promise<FleetEventListView> =>
+  request('GET', `/api/v1/events?${new URLSearchParams(filter)}`, signal ? { signal } : {});
+export const getOutages = (filter: Record<string, string>, signal?: AbortSignal): Promise<OutageListView> =>
+  request('GET', `/api/v1/outages?${new URLSearchParams(filter)}`, signal ? { signal } : {});
+
 export const METRICS = [
   'cpu_pct',
   'memory_used_bytes',
@@ -120,10 +147,7 @@ export function getSamples(id: string, from: Date, to: Date, points: number, sig
   return request('GET', `${device(id)}/samples?${query}`, { signal });
 }
 
-/** The viewer's time zone: days are theirs. */
-export const viewerZone = (): string => Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC';
-
 /** Address of the live socket, on the host that served the page. */
-export function liveUrl(at: { protocol: string; host: string } = location): string {
-  return `${at.protocol === 'https:' ? 'wss' : 'ws'}://${at.host}/live?${new URLSearchParams({ tz: viewerZone() })}`;
+export function liveUrl(tz: string, at: { protocol: string; host: string } = location): string {
+  return `${at.protocol === 'https:' ? 'wss' : 'ws'}://${at.host}/live?${new URLSearchParams({ tz })}`;
 }

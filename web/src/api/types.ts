@@ -54,6 +54,10 @@ rev: number, latest: LatestView | null,
  */
 openclaw: OpenClawView | null, 
 /**
+ * When its newest error or crash happened; warnings do not count.
+ */
+last_error_at: string | null, 
+/**
  * By how many seconds its clock is behind the server's (negative: ahead); absent when that is little.
  */
 clock_skew_s: number | null, 
@@ -70,13 +74,41 @@ export type OpenClawView = {
  */
 state: "not_installed" | "stopped" | "starting" | "running" | "degraded" | "hung" | "draining" | "unknown", version: string | null, 
 /**
+ * The version on disk, where it is not the one that runs: a restart is due.
+ */
+restart_for: string | null, 
+/**
  * What fails or is waited for, in OpenClaw's own words.
  */
 failing: Array<string>, 
 /**
  * Why the agent sees less than there is, and what to do about it.
  */
-problem: string | null, };
+problem: string | null, 
+/**
+ * How the gateway that is worst off ended, when it does not run.
+ */
+exit: ExitView | null, 
+/**
+ * Channels of all gateways; absent when none is known.
+ */
+channels: ChannelCountView | null, };
+
+export type ExitView = { 
+/**
+ * `clean_stop`, `startup_failed`, `crashed` or `unknown`.
+ */
+outcome: "clean_stop" | "startup_failed" | "crashed" | "unknown", at: string | null, 
+/**
+ * In OpenClaw's words, redacted.
+ */
+reason: string | null, };
+
+export type ChannelCountView = { 
+/**
+ * Connected, or not known not to be.
+ */
+up: number, all: number, };
 
 export type DeviceUsageView = { today: UsageView, yesterday: UsageView, total: UsageView, };
 
@@ -350,7 +382,11 @@ export type DeviceDetailView = { device: DeviceView, host: HostView | null, repo
 
 export type HostView = { hostname: string | null, os: string | null, os_version: string | null, kernel: string | null, arch: string | null, cores: number | null, };
 
-export type ReportView = { at: string, uptime_s: number | null, boot_id: string | null, cpu: CpuView, memory: MemoryView, disk: DiskView, network: NetworkView, temperatures: Array<TemperatureView>, battery: BatteryView | null, top_cpu: Array<ProcessView>, top_memory: Array<ProcessView>, agent: AgentHealthView, };
+export type ReportView = { at: string, uptime_s: number | null, boot_id: string | null, cpu: CpuView, memory: MemoryView, disk: DiskView, network: NetworkView, temperatures: Array<TemperatureView>, battery: BatteryView | null, top_cpu: Array<ProcessView>, top_memory: Array<ProcessView>, agent: AgentHealthView, 
+/**
+ * Every gateway of the host.
+ */
+gateways: Array<GatewayView>, };
 
 export type AgentHealthView = { 
 /**
@@ -369,6 +405,58 @@ spool_problem: string | null,
  * Share of OpenClaw's history that has been counted; absent once it all is.
  */
 backfill_pct: number | null, };
+
+export type GatewayView = { 
+/**
+ * What it is called on its device.
+ */
+name: string, state: OpenClawView["state"], failing: Array<string>, problem: string | null, 
+/**
+ * The version that runs.
+ */
+version: string | null, 
+/**
+ * The version on disk.
+ */
+installed_version: string | null, pid: number | null, started_at: string | null, 
+/**
+ * Resident memory of its process tree.
+ */
+rss_bytes: number | null, 
+/**
+ * Percent of one core.
+ */
+cpu_pct: number | null, 
+/**
+ * 99th percentile of its event loop's delay, in milliseconds.
+ */
+event_loop_p99_ms: number | null, 
+/**
+ * Starts that it has on record, of about a day.
+ */
+boots: number | null, crashes: number | null, last_exit: ExitView | null, channels: Array<ChannelView>, agents: number | null, sessions: number | null, 
+/**
+ * With something said in the last 15 minutes.
+ */
+sessions_active: number | null, cron: CronView | null, tasks: TasksView | null, workspaces: Array<WorkspaceView>, };
+
+export type ChannelView = { name: string, 
+/**
+ * Null when only its configuration can be seen.
+ */
+connected: boolean | null, };
+
+export type CronView = { enabled: number, failing: number, missed: number, 
+/**
+ * Those that fail or were missed, at most 20.
+ */
+troubled: Array<CronJobView>, };
+
+export type CronJobView = { id: string, agent: string | null, last_status: string | null, last_run_at: string | null, due_at: string | null, consecutive_errors: number, };
+
+export type TasksView = { active: number, stuck: number, failed_day: number, };
+
+export type WorkspaceView = { agent: string, files: number | null, bytes: number | null, changed_at: string | null, memory_files: number | null, memory_bytes: number | null, committed_at: string | null, };
 
 export type CpuView = { pct: number | null, cores: Array<number>, load1: number | null, load5: number | null, load15: number | null, };
 
@@ -812,6 +900,27 @@ uptime_90d_pct: number | null,
  */
 days: Array<number | null> | null, };
 
+export type TrendsView = { 
+/**
+ * Where they end.
+ */
+time: string, devices: Array<TrendView>, };
+
+export type TrendView = { id: string, 
+/**
+ * The last 24 hours, a letter for each half hour: `.` all well, `w` something failed, `e` a gateway was down or hung,
+ * `o` the device was offline, `s` the server was down, `n` nothing is known.
+ */
+beats: string, 
+/**
+ * The last hour's network traffic, both ways together, in bytes per second, in steps of two minutes.
+ */
+traffic: Array<number | null>, 
+/**
+ * Tokens of the last seven days of the viewer, today the last.
+ */
+week: Array<number>, };
+
 export type Frame = { "type": "snapshot", rev: number, server_time: string, 
 /**
  * Why nothing can be recorded now.
@@ -820,11 +929,15 @@ trouble: "disk_low" | "store_fails" | null,
 /**
  * Whose days the usage is told by: the zone that was asked for, or UTC.
  */
-zone: string, devices: Array<DeviceView>, } | { "type": "devices", rev: number, devices: Array<DeviceView>, } | { "type": "removed", rev: number, ids: Array<string>, } | { "type": "alive", rev: number, server_time: string, 
+zone: string, 
+/**
+ * The number of the newest error on record: whoever shows errors asks again when it grows.
+ */
+newest_error: number, devices: Array<DeviceView>, } | { "type": "devices", rev: number, newest_error: number, devices: Array<DeviceView>, } | { "type": "removed", rev: number, ids: Array<string>, } | { "type": "alive", rev: number, server_time: string, 
 /**
  * Why nothing can be recorded now.
  */
-trouble: "disk_low" | "store_fails" | null, };
+trouble: "disk_low" | "store_fails" | null, newest_error: number, };
 
 /** Columns by metric name beside what is said of all of them. */
 export type SamplesView = { at: Array<string>, step_s: number, rung: "raw" | "5m" | "1h", n: Array<number>, late: Array<boolean>, openclaw: Array<string | null>, gaps: Array<GapView> } & Record<string, SeriesView | Array<string> | number | string | Array<number> | Array<boolean> | Array<string | null> | Array<GapView>>;

@@ -3,6 +3,7 @@
 
 import { niceCeil, rate } from '../format/number';
 import { gaps, line, peak, type BandKey, type History } from './series';
+import { wall } from '../format/time';
 
 export interface Lane {
   key: 'cpu' | 'memory' | 'network' | 'disk';
@@ -70,11 +71,11 @@ const two = (n: number): string => String(n).padStart(2, '0');
 
 /** Labels of the time axis: the day at midnight and on long ranges, the time otherwise. */
 export function axisTime(value: number, rangeMs: number): string {
-  const d = new Date(value);
-  const day = `${two(d.getMonth() + 1)}-${two(d.getDate())}`;
-  if (d.getHours() === 0 && d.getMinutes() === 0) return day;
-  if (rangeMs > 3 * 86_400_000) return `${day} ${two(d.getHours())}:00`;
-  return `${two(d.getHours())}:${two(d.getMinutes())}`;
+  const w = wall(value);
+  const day = `${two(w.month)}-${two(w.day)}`;
+  if (w.hour === 0 && w.minute === 0) return day;
+  if (rangeMs > 3 * 86_400_000) return `${day} ${two(w.hour)}:00`;
+  return `${two(w.hour)}:${two(w.minute)}`;
 }
 
 /** The value at the top of a lane: a hundred percent, or a round number above the traffic. */

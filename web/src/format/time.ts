@@ -31,19 +31,73 @@ export function span(seconds: number): [AgeUnit, number][] {
 
 const two = (n: number): string => String(n).padStart(2, '0');
 
-/** Clock time in the browser's zone, always 24 hours: `14:02:11`. */
-export function clock(at: number): string {
-  const d = new Date(at);
-  return `${two(d.getHours())}:${two(d.getMinutes())}:${two(d.getSeconds())}`;
+/** The browser's own time zone. */
+export const browserZone = (): string => Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC';
+
+/** A moment as a clock and a calendar on the wall show it. */
+export interface Wall {
+  year: number;
+  month: number;
+  day: number;
+  hour: number;
+  minute: number;
+  second: number;
+  /** 0 is Sunday. */
+  weekday: number;
 }
 
-/** Clock time without seconds; with the day (month-day) in front when it is not today's. */
-export function clockShort(at: number, now: number): string {
+const wallIn = (zone: string): Intl.DateTimeFormat =>
+  new Intl.DateTimeFormat('en-US', { timeZone: zone, hourCycle: 'h23', year: 'numeric', month: 'numeric', day: 'numeric', hour: 'numeric', minute: 'numeric', second: 'numeric' });
+
+let chosen: Intl.DateTimeFormat | null = null;
+
+/** Chooses the zone of every time below; null is the browser's own. */
+export function setZone(zone: string | null): void {
+  chosen = zone === null || zone === browserZone() ? null : wallIn(zone);
+}
+
+/** The wall's time at a moment, in the chosen zone. */
+export function wall(at: number): Wall {
   const d = new Date(at);
-  const n = new Date(now);
-  const time = `${two(d.getHours())}:${two(d.getMinutes())}`;
-  const today = d.getFullYear() === n.getFullYear() && d.getMonth() === n.getMonth() && d.getDate() === n.getDate();
-  return today ? time : `${two(d.getMonth() + 1)}-${two(d.getDate())} ${time}`;
+  if (chosen === null) {
+    return { year: d.getFullYear(), month: d.getMonth() + 1, day: d.getDate(), hour: d.getHours(), minute: d.getMinutes(), second: d.getSeconds(), weekday: d.getDay() };
+  }
+  const part: Record<string, number> = {};
+  for (const { type, value } of chosen.formatToParts(d)) part[type] = Number(value);
+  const { year = 1970, month = 1, day = 1, hour = 0, minute = 0, second = 0 } = part;
+  return { year, month, day, hour, minute, second, weekday: new Date(Date.UTC(year, month - 1, day)).getUTCDay() };
+}
+
+/** By how many minutes the chosen zone is ahead of UTC at a moment. */
+export function offsetMinutes(at: number): number {
+  const w = wall(at);
+  return Math.round((Date.UTC(w.year, w.month - 1, w.day, w.hour, w.minute, w.second) - Math.floor(at / 1000) * 1000) / 60_000);
+}
+
+/** Clock time, always 24 hours: `14:02:11`. */
+export function clock(at: number): string {
+  const w = wall(at);
+  return `${two(w.hour)}:${two(w.minute)}:${two(w.second)}`;
+}
+
+/** Clock time without seconds; with the day (month-day) in front when it is not today's, with the year when it is not this one's. */
+export function clockShort(at: number, now: number): string {
+  const w = wall(at);
+  const n = wall(now);
+  const time = `${two(w.hour)}:${two(w.minute)}`;
+  if (w.year !== n.year) return `${w.year}-${two(w.month)}-${two(w.day)} ${time}`;
+  return w.month === n.month && w.day === n.day ? time : `${two(w.month)}-${two(w.day)} ${time}`;
+}
+
+/** A whole date and time to the second: `2026-11-20 14:02:11`. */
+export function dateTime(at: number): string {
+  const w = wall(at);
+  return `${w.year}-${two(w.month)}-${two(w.day)} ${clock(at)}`;
+}
+
+/** A date: `2026-11-20`. */
+export function date(at: number): string {
+  return dateTime(at).slice(0, 10);
 }
 
 /** Minutes and seconds of a stopwatch: `0:48`, `12:05`. */

@@ -5,9 +5,20 @@ import type { Age, AgeUnit } from '../format/time';
 const many = (n: number, one: string, other: string): string => `${n} ${n === 1 ? one : other}`;
 
 export const en = {
-  name: 'English',
   product: 'OpenClaw Watch',
-  nav: { main: 'Main', overview: 'Overview', settings: 'Settings', skip: 'Skip to the content' },
+  nav: {
+    main: 'Main',
+    overview: 'Overview',
+    cost: 'Cost',
+    errors: 'Errors',
+    alerts: 'Alerts',
+    outages: 'Outages',
+    security: 'Security',
+    settings: 'Settings',
+    more: 'More',
+    firing: (n: number) => `${many(n, 'alert', 'alerts')} firing`,
+    skip: 'Skip to the content',
+  },
   live: {
     live: 'Live',
     connecting: 'Connecting',
@@ -39,7 +50,15 @@ export const en = {
   age: ({ n, unit }: Age) => `${n}${unit}`,
   ago: ({ n, unit }: Age) => (unit === 's' && n < 2 ? 'just now' : `${n} ${{ s: 's', m: 'min', h: 'h', d: 'd' }[unit]} ago`),
   span: (parts: [AgeUnit, number][]) => parts.map(([unit, n]) => `${n} ${{ s: 's', m: 'min', h: 'h', d: 'd' }[unit]}`).join(' '),
-  state: { online: 'Online', offline: 'Offline', never: 'Never seen' },
+  state: {
+    gwdown: 'Gateway down',
+    hung: 'Gateway hung',
+    offline: 'Offline',
+    degraded: 'Degraded',
+    restart: 'Restart due',
+    online: 'Online',
+    never: 'Never seen',
+  },
   reason: {
     shutdown: 'Shut down: the agent was stopped on purpose and said goodbye',
     connection_lost: 'The connection was cut: the agent ended, or the network did',
@@ -51,6 +70,78 @@ export const en = {
     unknown: 'The server gave no reason',
     other: (code: string) => `Reason: ${code}`,
   },
+  why: {
+    ended: 'Not running, no crash record; the process was ended from outside',
+    exit: {
+      clean_stop: (reason: string | null) => (reason ? `Stopped on purpose: ${reason}` : 'Stopped on purpose'),
+      startup_failed: (reason: string | null) => (reason ? `Could not start: ${reason}` : 'Could not start; its configuration may be wrong'),
+      crashed: (reason: string | null) => (reason ? `Crashed: ${reason}` : 'Crashed without a last word'),
+      unknown: (reason: string | null) => (reason ? `Not running: ${reason}` : 'Not running'),
+    },
+    hung: 'Port open, no answer to the readiness check',
+    degraded: 'Running, and something of it fails',
+    channels: (names: string) => `Disconnected: ${names}`,
+    parts: (names: string) => `Not ready: ${names}`,
+    restart: (onDisk: string, running: string) => `${onDisk} is installed, ${running} is still running`,
+    and: ', ',
+    then: '. ',
+  },
+  spend: {
+    today: 'today',
+    tokensToday: 'tokens today',
+    tokens: 'tokens',
+    vsUsual: (time: string) => `vs usual at ${time}`,
+    noUsual: 'two full days tell what is usual',
+    curve: 'Spend by hour: today over yesterday',
+    flat: 'flat rate',
+    flatTitle: (worth: string) => `Covered by a plan, worth about ${worth}; not counted as spend`,
+    unpriced: 'no price',
+    unpricedTitle: (tokens: string) => `No price is known for ${tokens} tokens; they are not counted`,
+    partlyTitle: (tokens: string) => `At least: no price is known for another ${tokens} tokens`,
+    unmetered: 'unmetered',
+    unmeteredTitle: (turns: number) => `At least: for ${many(turns, 'answer', 'answers')} the provider reported no usage`,
+  },
+  beats: {
+    unknown: 'Last 24 hours: not known yet',
+    label: (errors: number, warnings: number, offline: number) => {
+      const hours = (n: number): string => `${n / 2} h`;
+      const parts = [errors > 0 ? `gateway down in ${hours(errors)}` : '', warnings > 0 ? `degraded in ${hours(warnings)}` : '', offline > 0 ? `offline in ${hours(offline)}` : ''].filter(Boolean);
+      return `Last 24 hours: ${parts.length > 0 ? parts.join(', ') : 'no trouble'}`;
+    },
+  },
+  changes: {
+    title: 'Changed in 24 h',
+    newErrors: (n: number): string => (n === 1 ? 'new error group' : 'new error groups'),
+    alerts: (n: number, critical: number) => `${n === 1 ? 'alert' : 'alerts'} firing${critical > 0 ? `, ${critical} critical` : ''}`,
+    upgraded: (version: string, _devices: number) => `upgraded to ${version}`,
+    noUpgrades: 'upgrades',
+  },
+  level: { warning: 'Warning', error: 'Error', exception: 'Exception', crash: 'Crash', unknown: 'Unknown' },
+  rail: {
+    label: 'What happened last',
+    errors: 'Latest errors',
+    grouped: 'grouped',
+    noErrors: 'Nothing has gone wrong yet.',
+    fresh: 'new',
+    onDevices: (n: number) => many(n, 'device', 'devices'),
+    times: (n: number) => `${n}×`,
+    versions: 'OpenClaw versions',
+  },
+  past: {
+    open: 'Look back',
+    label: 'Time machine',
+    asItWas: (time: string) => `As it was on ${time}`,
+    ago: (span: string) => `${span} ago`,
+    slider: 'Moment',
+    span: 'Length of the slider',
+    spans: { '24h': '24 h', '7d': '7 d', '30d': '30 d' },
+    back1h: 'An hour earlier',
+    forward1h: 'An hour later',
+    serverDown: 'The server was down then: this is how things were before',
+    copyLink: 'Copy link',
+    back: 'Back to live',
+    state: 'Looking back',
+  },
   asOf: (time: string) => `values as of ${time}`,
   overview: {
     title: 'Overview',
@@ -58,7 +149,7 @@ export const en = {
     fine: (all: number) => (all === 1 ? 'The one device is online' : `All ${all} devices are online`),
     fineNever: (online: number, never: number) => `${many(online, 'device', 'devices')} online, ${never} never seen`,
     filters: 'Filter by state',
-    search: 'Search: offline tag:hk name',
+    search: 'Search: offline tag:hk version:<2026.9',
     searchLabel: 'Search devices',
     clear: 'Clear the search',
     noMatch: 'No device matches.',
@@ -73,16 +164,29 @@ export const en = {
     devices: (n: number) => many(n, 'device', 'devices'),
     table: 'Devices',
     columns: {
+      name: 'Device',
       state: 'State',
-      device: 'Device',
+      beats: 'Last 24 h',
+      openclaw: 'OpenClaw',
       cpu: 'CPU',
       memory: 'Mem',
       disk: 'Disk',
       network: 'Network, B/s',
+      tokens: 'Tokens today',
+      cost: 'Cost',
+      error: 'Last error',
       agent: 'Agent',
       seen: 'Last report',
       menu: 'Actions',
     },
+    now: 'now',
+    chooseColumns: 'Columns',
+    columnsHint: 'On a narrow screen some stay away.',
+    hideRail: 'Hide panel',
+    showRail: 'Show panel',
+    noOpenClaw: 'not installed',
+    behind: (n: number) => many(n, 'release behind', 'releases behind'),
+    channels: (up: number, all: number) => `${up} of ${many(all, 'channel', 'channels')} connected`,
     down: 'received',
     up: 'sent',
     menu: (name: string) => `Actions for ${name}`,
@@ -284,6 +388,51 @@ export const en = {
     name: 'This name cannot be used: it is too long, or holds characters that are not allowed.',
     tags: 'These tags cannot be used: there are too many, or one is too long.',
     password: 'This password cannot be used.',
+  },
+  cost: {
+    title: 'Cost',
+  },
+  errorLog: {
+    title: 'Errors',
+  },
+  alerts: {
+    title: 'Alerts',
+  },
+  outages: {
+    title: 'Outages',
+  },
+  security: {
+    title: 'Security',
+  },
+  auditLog: {
+    title: 'Audit log',
+  },
+  status: {
+    title: 'Status',
+  },
+  account: {
+    title: 'Your account',
+  },
+  users: {
+    title: 'Users',
+  },
+  tokens: {
+    title: 'API tokens',
+  },
+  accessKeys: {
+    title: 'Readers and services',
+  },
+  prices: {
+    title: 'Prices',
+  },
+  retention: {
+    title: 'Retention',
+  },
+  backups: {
+    title: 'Backups',
+  },
+  statusPage: {
+    title: 'Status page',
   },
   pageNotFound: 'There is no such page.',
 };

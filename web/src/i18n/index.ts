@@ -1,8 +1,54 @@
-import { computed } from '@preact/signals';
+import { effect, signal, untracked, type ReadonlySignal } from '@preact/signals';
 import { prefs } from '../state/prefs';
-import { en } from './en';
-import type { Messages } from './messages';
-import { zhCN } from './zh-CN';
+import type { Lang, Messages } from './messages';
+
+/** Each language is a file of its own: a browser fetches the one it reads. */
+const LOAD: Record<Lang, () => Promise<Messages>> = {
+  en: () => import('./en').then(({ en }) => en),
+  'zh-CN': () => import('./zh-CN').then(({ zhCN }) => zhCN),
+};
+
+/** The languages by their own names. */
+export const LANGUAGES: readonly [Lang, string, string][] = [
+  ['zh-CN', '中文', '中'],
+  ['en', 'English', 'EN'],
+];
+
+const spoken = signal<Messages | null>(null);
 
 /** The words of the chosen language. Reading it in a component redraws the component when the language changes. */
-export const words = computed<Messages>(() => (prefs.value.lang === 'zh-CN' ? zhCN : en));
+export const words = {
+  get value(): Messages {
+    if (spoken.value === null) throw new Error('no language is loaded yet');
+    return spoken.value;
+  },
+  peek(): Messages {
+    return untracked(() => words.value);
+  },
+} as Pick<ReadonlySignal<Messages>, 'value' | 'peek'>;
+
+/** Loads the chosen language, and each that is chosen later; the promise is kept when the first one is there. */
+export function speak(): Promise<void> {
+  return new Promise((done) => {
+    effect(() => {
+      const lang = prefs.value.lang;
+      const load = (tries: number): void => {
+        LOAD[lang]().then(
+          (messages) => {
+            // Another may have been chosen meanwhile.
+            if (prefs.peek().lang !== lang) return;
+            spoken.value = messages;
+            done();
+          },
+          () => {
+            if (tries > 0) setTimeout(() => load(tries - 1), RETRY_MS);
+          },
+        );
+      };
+      load(RETRIES);
+    });
+  });
+}
+
+const RETRIES = 5;
+const RETRY_MS = 1000;

@@ -6,9 +6,20 @@ import type { Messages } from './messages';
 const UNIT: Record<AgeUnit, string> = { s: '秒', m: '分钟', h: '小时', d: '天' };
 
 export const zhCN: Messages = {
-  name: '中文',
   product: 'OpenClaw Watch',
-  nav: { main: '主导航', overview: '总览', settings: '设置', skip: '跳到正文' },
+  nav: {
+    main: '主导航',
+    overview: '总览',
+    cost: '费用',
+    errors: '错误',
+    alerts: '告警',
+    outages: '中断',
+    security: '安全',
+    settings: '设置',
+    more: '更多',
+    firing: (n) => `${n} 条告警未恢复`,
+    skip: '跳到正文',
+  },
   live: {
     live: '实时',
     connecting: '正在连接',
@@ -40,7 +51,15 @@ export const zhCN: Messages = {
   age: ({ n, unit }: Age) => `${n} ${UNIT[unit]}`,
   ago: ({ n, unit }: Age) => (unit === 's' && n < 2 ? '刚刚' : `${n} ${UNIT[unit]}前`),
   span: (parts: [AgeUnit, number][]) => parts.map(([unit, n]) => `${n} ${{ s: '秒', m: '分', h: '小时', d: '天' }[unit]}`).join(' '),
-  state: { online: '在线', offline: '离线', never: '从未上线' },
+  state: {
+    gwdown: '网关停止',
+    hung: '网关无响应',
+    offline: '离线',
+    degraded: '部分异常',
+    restart: '待重启',
+    online: '在线',
+    never: '从未上线',
+  },
   reason: {
     shutdown: '正常关闭：探针被主动停止，已告知服务器',
     connection_lost: '连接中断：探针退出或网络断开',
@@ -52,6 +71,78 @@ export const zhCN: Messages = {
     unknown: '服务器未给出原因',
     other: (code: string) => `原因：${code}`,
   },
+  why: {
+    ended: '未在运行，没有崩溃记录，进程被外部终止',
+    exit: {
+      clean_stop: (reason) => (reason ? `已主动停止：${reason}` : '已主动停止'),
+      startup_failed: (reason) => (reason ? `启动失败：${reason}` : '启动失败，配置可能有误'),
+      crashed: (reason) => (reason ? `崩溃：${reason}` : '崩溃，没有留下信息'),
+      unknown: (reason) => (reason ? `未在运行：${reason}` : '未在运行'),
+    },
+    hung: '端口仍开放，就绪检查没有应答',
+    degraded: '正在运行，部分功能异常',
+    channels: (names) => `已断开：${names}`,
+    parts: (names) => `未就绪：${names}`,
+    restart: (onDisk, running) => `已安装 ${onDisk}，运行中的仍是 ${running}`,
+    and: '、',
+    then: '；',
+  },
+  spend: {
+    today: '今日费用',
+    tokensToday: '今日 token',
+    tokens: 'token',
+    vsUsual: (time) => `较平时同期（${time}）`,
+    noUsual: '满两天后显示平时水平',
+    curve: '按小时累计：今日与昨日',
+    flat: '包月',
+    flatTitle: (worth) => `由套餐覆盖，约值 ${worth}，不计入支出`,
+    unpriced: '未定价',
+    unpricedTitle: (tokens) => `${tokens} token 没有价格，不计入`,
+    partlyTitle: (tokens) => `至少如此：另有 ${tokens} token 没有价格`,
+    unmetered: '未计量',
+    unmeteredTitle: (turns) => `至少如此：有 ${turns} 次回复的服务商未上报用量`,
+  },
+  beats: {
+    unknown: '最近 24 小时：尚不清楚',
+    label: (errors, warnings, offline) => {
+      const hours = (n: number): string => `${n / 2} 小时`;
+      const parts = [errors > 0 ? `网关停止 ${hours(errors)}` : '', warnings > 0 ? `部分异常 ${hours(warnings)}` : '', offline > 0 ? `离线 ${hours(offline)}` : ''].filter(Boolean);
+      return `最近 24 小时：${parts.length > 0 ? parts.join('，') : '一切正常'}`;
+    },
+  },
+  changes: {
+    title: '近 24 小时变化',
+    newErrors: (_n) => '类新错误',
+    alerts: (_n, critical) => `条告警未恢复${critical > 0 ? `，其中 ${critical} 条紧急` : ''}`,
+    upgraded: (version, _devices) => `台升级到 ${version}`,
+    noUpgrades: '次升级',
+  },
+  level: { warning: '警告', error: '错误', exception: '异常', crash: '崩溃', unknown: '未知' },
+  rail: {
+    label: '最近发生的事',
+    errors: '最新错误',
+    grouped: '已归类',
+    noErrors: '还没有出过错。',
+    fresh: '新',
+    onDevices: (n) => `${n} 台设备`,
+    times: (n) => `${n} 次`,
+    versions: 'OpenClaw 版本',
+  },
+  past: {
+    open: '回看',
+    label: '时间机器',
+    asItWas: (time) => `回看 ${time}`,
+    ago: (span) => `${span}前`,
+    slider: '时刻',
+    span: '滑块范围',
+    spans: { '24h': '24 小时', '7d': '7 天', '30d': '30 天' },
+    back1h: '早一小时',
+    forward1h: '晚一小时',
+    serverDown: '当时监控服务停机，显示的是停机前的情况',
+    copyLink: '复制链接',
+    back: '回到实时',
+    state: '回看中',
+  },
   asOf: (time: string) => `数据截至 ${time}`,
   overview: {
     title: '总览',
@@ -59,7 +150,7 @@ export const zhCN: Messages = {
     fine: (all: number) => `${all} 台设备全部在线`,
     fineNever: (online: number, never: number) => `${online} 台在线，${never} 台从未上线`,
     filters: '按状态筛选',
-    search: '搜索，如：离线 tag:hk 名称',
+    search: '搜索，如：离线 tag:hk version:<2026.9',
     searchLabel: '搜索设备',
     clear: '清除搜索',
     noMatch: '没有符合条件的设备。',
@@ -74,16 +165,29 @@ export const zhCN: Messages = {
     devices: (n: number) => `${n} 台`,
     table: '设备',
     columns: {
+      name: '设备',
       state: '状态',
-      device: '设备',
+      beats: '最近 24 小时',
+      openclaw: 'OpenClaw',
       cpu: 'CPU',
       memory: '内存',
       disk: '磁盘',
       network: '网络 B/s',
+      tokens: '今日 token',
+      cost: '费用',
+      error: '最近错误',
       agent: '探针',
       seen: '最近上报',
       menu: '操作',
     },
+    now: '现在',
+    chooseColumns: '列',
+    columnsHint: '屏幕较窄时会自动收起部分列。',
+    hideRail: '收起侧栏',
+    showRail: '展开侧栏',
+    noOpenClaw: '未安装',
+    behind: (n) => `落后 ${n} 个版本`,
+    channels: (up, all) => `已连接 ${up} / ${all} 个渠道`,
     down: '接收',
     up: '发送',
     menu: (name: string) => `${name} 的操作`,
@@ -285,6 +389,51 @@ export const zhCN: Messages = {
     name: '这个名称不能使用：太长，或含有不允许的字符。',
     tags: '这些标签不能使用：数量过多，或某个标签太长。',
     password: '这个密码不能使用。',
+  },
+  cost: {
+    title: '费用',
+  },
+  errorLog: {
+    title: '错误',
+  },
+  alerts: {
+    title: '告警',
+  },
+  outages: {
+    title: '中断',
+  },
+  security: {
+    title: '安全',
+  },
+  auditLog: {
+    title: '审计日志',
+  },
+  status: {
+    title: '状态',
+  },
+  account: {
+    title: '我的账号',
+  },
+  users: {
+    title: '用户',
+  },
+  tokens: {
+    title: 'API 令牌',
+  },
+  accessKeys: {
+    title: '订阅者与服务',
+  },
+  prices: {
+    title: '价格',
+  },
+  retention: {
+    title: '数据保留',
+  },
+  backups: {
+    title: '备份',
+  },
+  statusPage: {
+    title: '状态页',
   },
   pageNotFound: '没有这个页面。',
 };

@@ -6,7 +6,8 @@ import { matches, parseSearch } from './search';
 function device(name: string, change: Partial<DeviceView> = {}): DeviceView {
   return {
     id: name, name, kind: 'agent', tags: [], online: true, since: '2026-11-20T06:00:00.000Z', last_seen_at: '2026-11-20T06:00:00.000Z',
-    reason: null, agent_version: '0.1.0', created_at: '2026-11-20T05:00:00.000Z', latest: null, openclaw: null, clock_skew_s: null, usage: null, ...change,
+    reason: null, agent_version: '0.1.0', created_at: '2026-11-20T05:00:00.000Z', latest: null, openclaw: null,
+  last_error_at: null, clock_skew_s: null, usage: null, ...change,
   };
 }
 const cpu = (pct: number | null): DeviceView['latest'] => ({
@@ -69,7 +70,7 @@ describe('the search', () => {
     ['never', ['书房 NAS']],
     ['书房', ['书房 NAS']],
     ['home', ['pi-10']],
-    ['version:0.1 pi', ['pi-10', 'pi-2']],
+    ['agent:0.1 pi', ['pi-10', 'pi-2']],
     ['nothing-like-it', []],
   ])('%s', (text, want) => expect(found(text)).toEqual(want));
 });

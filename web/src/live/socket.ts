@@ -5,17 +5,37 @@ import type { Frame } from '../api/types';
 import { parseFrame } from './frame';
 import { initial, step, type LiveEvent, type LiveState } from './machine';
 
+/** What a view looks at. */
+export interface Watch {
+  /** Devices whose every change is wanted at once. */
+  devices: readonly string[];
+  /** Of all others: their numbers too, gathered for a second, or only what changes their state. */
+  others: 'values' | 'state';
+}
+
 export interface LiveHooks {
   apply: (frame: Frame) => void;
   changed: (state: LiveState) => void;
   loginEnded: () => void;
 }
 
-/** Connects and stays connected; the function given back ends it and leaves nothing behind. */
-export function startLive(hooks: LiveHooks): () => void {
+export interface LiveConnection {
+  /** What the view looks at: said now, and again after each reconnection. */
+  watch: (wish: Watch) => void;
+  /** Ends it and leaves nothing behind. */
+  stop: () => void;
+}
+
+/** Connects and stays connected. Days are told by `zone`. */
+export function startLive(zone: string, hooks: LiveHooks): LiveConnection {
   let state = initial;
   let socket: WebSocket | null = null;
   let timer: number | undefined;
+  let wish: Watch | null = null;
+
+  function say(): void {
+    if (wish !== null && socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ type: 'watch', ...wish }));
+  }
 
   function feed(event: LiveEvent): void {
     const next = step(state, event, Date.now());
@@ -45,14 +65,16 @@ export function startLive(hooks: LiveHooks): () => void {
   }
 
   function open(conn: number): void {
-    const opened = new WebSocket(liveUrl());
+    const opened = new WebSocket(liveUrl(zone));
     socket = opened;
+    opened.onopen = say;
     opened.onmessage = (message) => feed({ type: 'frame', conn, frame: parseFrame(message.data), chance: Math.random() });
     opened.onclose = (close) => feed({ type: 'closed', conn, code: close.code, chance: Math.random() });
   }
 
   function drop(): void {
     if (socket === null) return;
+    socket.onopen = null;
     socket.onmessage = null;
     socket.onclose = null;
     socket.close();
@@ -67,7 +89,7 @@ export function startLive(hooks: LiveHooks): () => void {
   window.addEventListener('pageshow', wake);
   window.addEventListener('focus', wake);
   feed({ type: 'start' });
-  return () => {
+  const stop = (): void => {
     document.removeEventListener('visibilitychange', wake);
     window.removeEventListener('online', wake);
     window.removeEventListener('pageshow', wake);
@@ -75,4 +97,9 @@ export function startLive(hooks: LiveHooks): () => void {
     feed({ type: 'stop' });
     clearTimeout(timer);
   };
+  const watch = (next: Watch): void => {
+    wish = next;
+    say();
+  };
+  return { watch, stop };
 }

@@ -7,7 +7,8 @@ import { readPrefs } from './prefs';
 export function device(id: string, change: Partial<DeviceView> = {}): DeviceView {
   return {
     id, name: id, kind: 'agent', tags: [], online: true, since: '2026-11-20T06:00:00.000Z', last_seen_at: '2026-11-20T06:00:00.000Z',
-    reason: null, agent_version: '0.1.0', created_at: '2026-11-20T05:00:00.000Z', latest: null, openclaw: null, clock_skew_s: null, usage: null, ...change,
+    reason: null, agent_version: '0.1.0', created_at: '2026-11-20T05:00:00.000Z', latest: null, openclaw: null,
+  last_error_at: null, clock_skew_s: null, usage: null, ...change,
   };
 }
 const latest = (at: string, down: number | null): DeviceView['latest'] => ({
@@ -16,7 +17,7 @@ const latest = (at: string, down: number | null): DeviceView['latest'] => ({
 
 function fleetOf(...devices: DeviceView[]): Fleet {
   const fleet = new Fleet();
-  fleet.apply({ type: 'snapshot', rev: 1, server_time: '', trouble: null, zone: 'UTC', devices });
+  fleet.apply({ type: 'snapshot', devices });
   fleet.flush();
   return fleet;
 }
@@ -24,7 +25,7 @@ function fleetOf(...devices: DeviceView[]): Fleet {
 describe('the fleet', () => {
   it('counts by state', () => {
     const fleet = fleetOf(device('a'), device('b', { online: false }), device('c', { online: false, since: null, last_seen_at: null }));
-    expect(fleet.counts.value).toEqual({ all: 3, online: 1, offline: 1, never: 1 });
+    expect(fleet.counts.value).toMatchObject({ all: 3, problems: 1, online: 1, offline: 1, never: 1, gwdown: 0 });
   });
 
   it('keeps "never" apart from "offline"', () => {
@@ -35,13 +36,13 @@ describe('the fleet', () => {
   it('does not rearrange the list for a new number, only for what can move a row', () => {
     const fleet = fleetOf(device('a'), device('b'));
     const before = fleet.shape.value;
-    fleet.apply({ type: 'devices', rev: 2, devices: [device('a', { latest: latest('1', 5) })] });
+    fleet.apply({ type: 'devices', devices: [device('a', { latest: latest('1', 5) })] });
     fleet.flush();
     expect(fleet.shape.value).toBe(before);
     expect(fleet.get('a')?.view.value.latest?.network_down_bytes_per_s).toBe(5);
     for (const change of [{ online: false }, { name: 'z' }, { tags: ['x'] }]) {
       const was = fleet.shape.value;
-      fleet.apply({ type: 'devices', rev: 3, devices: [device('b', change)] });
+      fleet.apply({ type: 'devices', devices: [device('b', change)] });
       fleet.flush();
       expect(fleet.shape.value).toBe(was + 1);
     }
@@ -53,25 +54,17 @@ describe('the fleet', () => {
     effect(() => void seen.push(`a ${fleet.get('a')!.view.value.latest?.at}`));
     effect(() => void seen.push(`b ${fleet.get('b')!.view.value.latest?.at}`));
     seen.length = 0;
-    fleet.apply({ type: 'devices', rev: 2, devices: [device('a', { latest: latest('1', 5) })] });
-    fleet.apply({ type: 'devices', rev: 3, devices: [device('a', { latest: latest('2', 6) })] });
+    fleet.apply({ type: 'devices', devices: [device('a', { latest: latest('1', 5) })] });
+    fleet.apply({ type: 'devices', devices: [device('a', { latest: latest('2', 6) })] });
     expect(seen).toEqual([]);
     fleet.flush();
     expect(seen).toEqual(['a 2']);
   });
 
-  it('gathers traffic once per report, with holes', () => {
-    const fleet = fleetOf(device('a', { latest: latest('1', 5) }));
-    fleet.apply({ type: 'devices', rev: 2, devices: [device('a', { latest: latest('1', 5), name: 'renamed' })] });
-    fleet.apply({ type: 'devices', rev: 3, devices: [device('a', { latest: latest('2', null) })] });
-    fleet.apply({ type: 'devices', rev: 4, devices: [device('a', { latest: latest('3', 7) })] });
-    expect(fleet.get('a')?.traffic.read()).toEqual([5, null, 7]);
-  });
-
   it('forgets removed devices, also those missing from a later snapshot', () => {
     const fleet = fleetOf(device('a'), device('b'), device('c'));
-    fleet.apply({ type: 'removed', rev: 2, ids: ['a'] });
-    fleet.apply({ type: 'snapshot', rev: 9, server_time: '', trouble: null, zone: 'UTC', devices: [device('c')] });
+    fleet.apply({ type: 'removed', ids: ['a'] });
+    fleet.apply({ type: 'snapshot', devices: [device('c')] });
     fleet.flush();
     expect(fleet.all().map((d) => d.id)).toEqual(['c']);
     expect(fleet.counts.value.all).toBe(1);
@@ -80,11 +73,13 @@ describe('the fleet', () => {
 
 describe('preferences', () => {
   it.each([
-    [null, 'zh-TW', { lang: 'zh-CN', theme: 'auto' }],
-    [null, 'de-DE', { lang: 'en', theme: 'auto' }],
-    ['{"lang":"en","theme":"dark"}', 'zh-CN', { lang: 'en', theme: 'dark' }],
-    ['{"lang":"xx","theme":7}', 'en-GB', { lang: 'en', theme: 'auto' }],
-    ['not json', 'en', { lang: 'en', theme: 'auto' }],
-    ['null', 'en', { lang: 'en', theme: 'auto' }],
-  ])('reads %s with %s', (text, lang, want) => expect(readPrefs(text, lang)).toEqual(want));
+    [null, 'zh-TW', { lang: 'zh-CN', theme: 'auto', zone: null }],
+    [null, 'de-DE', { lang: 'en', theme: 'auto', zone: null }],
+    ['{"lang":"en","theme":"dark"}', 'zh-CN', { lang: 'en', theme: 'dark', zone: null }],
+    ['{"lang":"xx","theme":7}', 'en-GB', { lang: 'en', theme: 'auto', zone: null }],
+    ['not json', 'en', { lang: 'en', theme: 'auto', zone: null }],
+    ['{"zone":"Asia/Tokyo"}', 'en', { lang: 'en', theme: 'auto', zone: 'Asia/Tokyo' }],
+    ['{"zone":"Nowhere/Land"}', 'en', { lang: 'en', theme: 'auto', zone: null }],
+    ['null', 'en', { lang: 'en', theme: 'auto', zone: null }],
+  ])('reads %s with %s', (text, lang, want) => expect(readPrefs(text, lang)).toMatchObject(want));
 });

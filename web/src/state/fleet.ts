@@ -6,29 +6,52 @@
 // again then, and not for every new number.
 
 import { batch, computed, signal, type Signal } from '@preact/signals';
-import type { DeviceView, Frame } from '../api/types';
-import { Ring } from './ring';
+import type { DeviceView } from '../api/types';
 
-export type StateWord = 'online' | 'offline' | 'never';
+/** How a device is, in the order of the list: what needs a hand first. */
+export const STATES = ['gwdown', 'hung', 'offline', 'degraded', 'restart', 'online', 'never'] as const;
+export type StateWord = (typeof STATES)[number];
+/** States that need a hand. One that was never seen is only expected. */
+export const PROBLEMS: readonly StateWord[] = ['gwdown', 'hung', 'offline', 'degraded', 'restart'];
 
 export function stateOf(device: DeviceView): StateWord {
-  if (device.online) return 'online';
-  return device.since === null && device.last_seen_at === null ? 'never' : 'offline';
+  if (!device.online) return device.since === null && device.last_seen_at === null ? 'never' : 'offline';
+  const openclaw = device.openclaw;
+  switch (openclaw?.state) {
+    case 'stopped':
+      return 'gwdown';
+    case 'hung':
+      return 'hung';
+    case 'degraded':
+      return 'degraded';
+    default:
+      return openclaw?.restart_for != null ? 'restart' : 'online';
+  }
 }
 
-/** Offline devices need a hand; one that was never seen is only expected. */
-export const isProblem = (device: DeviceView): boolean => stateOf(device) === 'offline';
+export const isProblem = (device: DeviceView): boolean => PROBLEMS.includes(stateOf(device));
 
-/** Points of a row's network sparkline, gathered while the page is open. */
-export const TRAFFIC_POINTS = 48;
+export type Counts = Record<StateWord, number> & { all: number; problems: number };
+
+export function countStates(devices: Iterable<DeviceView>): Counts {
+  const counts: Counts = { all: 0, problems: 0, gwdown: 0, hung: 0, offline: 0, degraded: 0, restart: 0, online: 0, never: 0 };
+  for (const device of devices) {
+    const state = stateOf(device);
+    counts.all += 1;
+    counts[state] += 1;
+    if (PROBLEMS.includes(state)) counts.problems += 1;
+  }
+  return counts;
+}
 
 export interface Entry {
   readonly view: Signal<DeviceView>;
-  /** Bytes per second, both directions together; null where not measured. */
-  readonly traffic: Ring;
   /** The newest value that `view` does not have yet. */
   next: DeviceView;
 }
+
+/** What of a frame is about devices. */
+export type Told = { type: 'snapshot' | 'devices'; devices: readonly DeviceView[] } | { type: 'removed'; ids: readonly string[] } | { type: 'alive' };
 
 export class Fleet {
   readonly shape = signal(0);
@@ -40,12 +63,7 @@ export class Fleet {
 
   readonly counts = computed(() => {
     this.shape.value;
-    const counts = { all: 0, online: 0, offline: 0, never: 0 };
-    for (const { next } of this.entries.values()) {
-      counts.all += 1;
-      counts[stateOf(next)] += 1;
-    }
-    return counts;
+    return countStates(this.all());
   });
 
   get(id: string): Entry | undefined {
@@ -58,7 +76,7 @@ export class Fleet {
   }
 
   /** Takes a frame in; true if there is something for `flush`. */
-  apply(frame: Frame): boolean {
+  apply(frame: Told): boolean {
     switch (frame.type) {
       case 'snapshot': {
         const known = new Set(frame.devices.map((device) => device.id));
@@ -105,13 +123,11 @@ export class Fleet {
   private put(device: DeviceView): void {
     const entry = this.entries.get(device.id);
     if (entry === undefined) {
-      const made: Entry = { view: signal(device), traffic: new Ring(TRAFFIC_POINTS), next: device };
-      note(made.traffic, device);
+      const made: Entry = { view: signal(device), next: device };
       this.entries.set(device.id, made);
       this.reshaped = true;
       return;
     }
-    if (device.latest !== null && device.latest.at !== entry.next.latest?.at) note(entry.traffic, device);
     if (moves(entry.next, device)) this.reshaped = true;
     entry.next = device;
     this.dirty.add(entry);
@@ -126,21 +142,16 @@ export class Fleet {
   }
 }
 
-function note(traffic: Ring, device: DeviceView): void {
-  const latest = device.latest;
-  if (latest === null || !device.online) return;
-  const { network_down_bytes_per_s: down, network_up_bytes_per_s: up } = latest;
-  traffic.push(down === null && up === null ? null : (down ?? 0) + (up ?? 0));
-}
-
 /** Whether a change can move the device in the list, or change a count. */
 function moves(before: DeviceView, after: DeviceView): boolean {
   return (
-    before.online !== after.online ||
+    stateOf(before) !== stateOf(after) ||
     before.since !== after.since ||
     before.name !== after.name ||
     (before.last_seen_at === null) !== (after.last_seen_at === null) ||
     before.agent_version !== after.agent_version ||
+    before.openclaw?.version !== after.openclaw?.version ||
+    before.last_error_at !== after.last_error_at ||
     before.tags.length !== after.tags.length ||
     before.tags.some((tag, i) => tag !== after.tags[i])
   );

@@ -1,12 +1,14 @@
 // Joins the live connection to the fleet: frames in, one flush per animation frame out.
 
-import { computed, signal } from '@preact/signals';
+import { computed, effect, signal } from '@preact/signals';
 import { getDevices } from '../api/client';
 import type { Frame } from '../api/types';
 import { initial, liveWord, type LiveState } from '../live/machine';
-import { startLive } from '../live/socket';
+import { startLive, type LiveConnection, type Watch } from '../live/socket';
 import { setServerTime } from './clock';
 import { fleet } from './fleet';
+import { newestError } from './fleet-news';
+import { viewerZone } from './prefs';
 
 type Trouble = Extract<Frame, { type: 'alive' }>['trouble'];
 
@@ -20,6 +22,17 @@ export const snapshots = signal(0);
 export const dayZone = signal('UTC');
 /** Why the server can record nothing now. */
 export const trouble = signal<Trouble>(null);
+
+/** What the view on the screen looks at. A hidden page looks at nothing, and only counts problems. */
+const watched = signal<Watch>({ devices: [], others: 'values' });
+const hidden = signal(false);
+
+/** A view says what it looks at. */
+export function watch(wish: Watch): void {
+  const now = watched.peek();
+  if (now.others === wish.others && now.devices.length === wish.devices.length && now.devices.every((id, i) => id === wish.devices[i])) return;
+  watched.value = wish;
+}
 
 export function connectFleet(loginEnded: () => void): () => void {
   let planned: number | null = null;
@@ -35,6 +48,7 @@ export function connectFleet(loginEnded: () => void): () => void {
       setServerTime(frame.server_time);
       trouble.value = frame.trouble;
     }
+    if (frame.type !== 'removed') newestError.value = frame.newest_error;
     if (frame.type === 'snapshot') {
       snapshots.value += 1;
       dayZone.value = frame.zone;
@@ -49,12 +63,35 @@ export function connectFleet(loginEnded: () => void): () => void {
     const devices = await getDevices();
     // Live meanwhile, or the login that asked has ended.
     if (['live', 'stopped'].includes(liveState.peek().phase)) return;
-    fleet.apply({ type: 'snapshot', rev: 0, server_time: '', trouble: null, zone: 'UTC', devices });
+    fleet.apply({ type: 'snapshot', devices });
     flush();
   };
   const changed = (state: LiveState): void => {
     liveState.value = state;
     if (state.phase === 'waiting' && state.failures > 1) fallback().catch(() => {});
   };
-  return startLive({ apply, changed, loginEnded });
+  const seen = (): void => {
+    hidden.value = document.hidden;
+  };
+  document.addEventListener('visibilitychange', seen);
+  let connection: LiveConnection | null = null;
+  // Another zone has other days: everything is told anew.
+  const endZone = effect(() => {
+    const made = startLive(viewerZone.value, { apply, changed, loginEnded });
+    connection = made;
+    made.watch(wished());
+    return made.stop;
+  });
+  const endWatch = effect(() => {
+    const wish = hidden.value ? NOTHING : watched.value;
+    connection?.watch(wish);
+  });
+  return () => {
+    document.removeEventListener('visibilitychange', seen);
+    endWatch();
+    endZone();
+  };
 }
+
+const NOTHING: Watch = { devices: [], others: 'state' };
+const wished = (): Watch => (hidden.peek() ? NOTHING : watched.peek());

@@ -1,15 +1,33 @@
 // What this browser remembers: language and theme. `public/assets/boot.js` reads the same record before the first paint.
 
 import { computed, effect, signal } from '@preact/signals';
+import { browserZone, setZone } from '../format/time';
 import type { Lang } from '../i18n/messages';
+import { parseColumns, USUAL, type Column } from '../list/columns';
 
 export type Theme = 'auto' | 'light' | 'dark';
 export interface Prefs {
   lang: Lang;
   theme: Theme;
+  /** The time zone in which times and days are told; null: the browser's own. */
+  zone: string | null;
+  /** Columns of the overview. */
+  columns: readonly Column[];
+  /** Whether the overview has its side panel. */
+  rail: boolean;
 }
 
 const KEY = 'openclaw-watch';
+
+/** Whether this browser knows a time zone by this name. */
+export function knownZone(name: string): boolean {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: name });
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 export function readPrefs(text: string | null, navigatorLanguage: string): Prefs {
   let saved: Record<string, unknown> = {};
@@ -22,6 +40,9 @@ export function readPrefs(text: string | null, navigatorLanguage: string): Prefs
   return {
     lang: saved.lang === 'zh-CN' || saved.lang === 'en' ? saved.lang : /^zh/i.test(navigatorLanguage) ? 'zh-CN' : 'en',
     theme: saved.theme === 'light' || saved.theme === 'dark' ? saved.theme : 'auto',
+    zone: typeof saved.zone === 'string' && knownZone(saved.zone) ? saved.zone : null,
+    columns: parseColumns(saved.columns),
+    rail: saved.rail !== false,
   };
 }
 
@@ -33,7 +54,7 @@ function stored(): string | null {
   }
 }
 
-export const prefs = signal<Prefs>(typeof document === 'undefined' ? { lang: 'en', theme: 'auto' } : readPrefs(stored(), navigator.language));
+export const prefs = signal<Prefs>(typeof document === 'undefined' ? { lang: 'en', theme: 'auto', zone: null, columns: USUAL, rail: true } : readPrefs(stored(), navigator.language));
 
 export function setPrefs(change: Partial<Prefs>): void {
   prefs.value = { ...prefs.value, ...change };
@@ -43,6 +64,9 @@ export function setPrefs(change: Partial<Prefs>): void {
     // Storage refused: the choice holds until the page is closed.
   }
 }
+
+/** The zone in force: whose days are "today", whose clock is shown. */
+export const viewerZone = computed(() => prefs.value.zone ?? browserZone());
 
 const systemDark = signal(false);
 
@@ -58,6 +82,7 @@ export function followPrefs(): () => void {
   heard();
   media.addEventListener('change', heard);
   const end = effect(() => {
+    setZone(prefs.value.zone);
     document.documentElement.dataset.theme = theme.value;
     document.documentElement.lang = prefs.value.lang;
   });

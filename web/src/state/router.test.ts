@@ -10,7 +10,11 @@ describe('addresses', () => {
     ['/devices', { view: 'not-found' }],
     ['/login', { view: 'login' }],
     ['/setup/', { view: 'setup' }],
-    ['/settings', { view: 'settings' }],
+    ['/settings', { view: 'settings', section: null }],
+    ['/settings/users', { view: 'settings', section: 'users' }],
+    ['/settings/users/x', { view: 'not-found' }],
+    ['/errors/12', { view: 'errors', no: '12' }],
+    ['/audit-log', { view: 'audit-log' }],
     ['/login/x', { view: 'not-found' }],
   ])('%s', (path, want) => expect(parsePath(path)).toEqual(want));
 

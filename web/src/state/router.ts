@@ -7,8 +7,18 @@ export type Route =
   | { view: 'device'; id: string }
   | { view: 'login' }
   | { view: 'setup' }
-  | { view: 'settings' }
+  | { view: 'settings'; section: string | null }
+  | { view: 'cost' }
+  | { view: 'errors'; no: string | null }
+  | { view: 'alerts' }
+  | { view: 'outages' }
+  | { view: 'security' }
+  | { view: 'audit-log' }
+  | { view: 'status' }
   | { view: 'not-found' };
+
+/** Views whose address is one word. */
+const PLAIN = ['login', 'setup', 'cost', 'alerts', 'outages', 'security', 'audit-log', 'status'] as const;
 
 export function parsePath(path: string): Route {
   const parts = path.split('/').filter(Boolean);
@@ -20,8 +30,11 @@ export function parsePath(path: string): Route {
       return { view: 'not-found' };
     }
   }
-  if (parts.length === 1 && (parts[0] === 'login' || parts[0] === 'setup' || parts[0] === 'settings')) return { view: parts[0] };
-  return { view: 'not-found' };
+  const [first, second = null] = parts;
+  if (parts.length <= 2 && first === 'settings') return { view: 'settings', section: second };
+  if (parts.length <= 2 && first === 'errors') return { view: 'errors', no: second };
+  const plain = PLAIN.find((view) => view === first);
+  return parts.length === 1 && plain !== undefined ? { view: plain } : { view: 'not-found' };
 }
 
 export const deviceHref = (id: string): string => `/devices/${encodeURIComponent(id)}`;

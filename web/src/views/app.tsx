@@ -22,7 +22,26 @@ export const bootError = signal<ApiError | null>(null);
 const Device = lazy(() => import('./device').then((module) => module.Device), () => <div class="dev-sk" />);
 const Login = lazy(() => import('./enter').then((module) => module.Login), () => null);
 const Setup = lazy(() => import('./enter').then((module) => module.Setup), () => null);
-const Settings = lazy(() => import('./settings').then((module) => module.Settings), () => null);
+const Settings = lazy(() => import('./settings').then((module) => module.Settings), ViewSkeleton);
+const Cost = lazy(() => import('./cost').then((module) => module.Cost), ViewSkeleton);
+const Errors = lazy(() => import('./errors').then((module) => module.Errors), ViewSkeleton);
+const Alerts = lazy(() => import('./alerts').then((module) => module.Alerts), ViewSkeleton);
+const Outages = lazy(() => import('./outages').then((module) => module.Outages), ViewSkeleton);
+const Security = lazy(() => import('./security').then((module) => module.Security), ViewSkeleton);
+const AuditLog = lazy(() => import('./audit-log').then((module) => module.AuditLog), ViewSkeleton);
+const Status = lazy(() => import('./status').then((module) => module.Status), () => null);
+
+/** What stands in the place of a view while its code comes. */
+function ViewSkeleton() {
+  return (
+    <div class="view-sk" role="status" aria-busy="true" aria-label={words.value.common.loading}>
+      <span class="sk w300" />
+      {Array.from({ length: 8 }, (_, i) => (
+        <span class="sk" key={i} style={{ width: `${88 - ((i * 17) % 40)}%` }} />
+      ))}
+    </div>
+  );
+}
 
 /** Keeps a failure in one view from taking the rest of the page with it. */
 class Guard extends Component<{ children: ComponentChildren; at: string }, { failed: boolean }> {
@@ -57,7 +76,21 @@ function View() {
     case 'device':
       return <Device key={at.id} id={at.id} />;
     case 'settings':
-      return <Settings />;
+      return <Settings section={at.section} />;
+    case 'cost':
+      return <Cost />;
+    case 'errors':
+      return <Errors no={at.no} />;
+    case 'alerts':
+      return <Alerts />;
+    case 'outages':
+      return <Outages />;
+    case 'security':
+      return <Security />;
+    case 'audit-log':
+      return <AuditLog />;
+    case 'status':
+      return <Status />;
     case 'login':
       return <Login />;
     case 'setup':
@@ -77,7 +110,7 @@ function View() {
 export function App() {
   useEffect(shortcuts, []);
   const at = route.value.view;
-  const entering = at === 'login' || at === 'setup';
+  const entering = at === 'login' || at === 'setup' || at === 'status';
   const known = session.value;
   if (entering) {
     return (
@@ -157,6 +190,8 @@ function Notices() {
 }
 
 const CHORD_MS = 1200;
+/** Where `g` and a letter lead. */
+const CHORDS: Readonly<Record<string, string>> = { o: '/', d: '/', c: '/cost', e: '/errors', a: '/alerts', u: '/outages', y: '/security', s: '/settings', l: '/audit-log' };
 
 /** Keys that work everywhere. The list's own keys are in `overview-list.tsx`. */
 function shortcuts(): () => void {
@@ -171,8 +206,8 @@ function shortcuts(): () => void {
     }
     const chord = Date.now() - chordAt < CHORD_MS;
     chordAt = 0;
-    if (chord && event.key === 'o') go('/');
-    else if (chord && event.key === 's') go('/settings');
+    const to = chord ? CHORDS[event.key] : undefined;
+    if (to !== undefined) go(to);
     else if (event.key === 'g') chordAt = Date.now();
     else if (event.key === '?') dialog.value = { kind: 'keys' };
     else if (event.key === 'a' && isAdmin() && fleet.loaded.peek()) dialog.value = { kind: 'add', waitingFor: null };

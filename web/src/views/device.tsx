@@ -2,7 +2,7 @@
 
 import { effect } from '@preact/signals';
 import { useEffect, useState } from 'preact/hooks';
-import { ApiError, getDevice, viewerZone } from '../api/client';
+import { ApiError, getDevice } from '../api/client';
 import type { DeviceDetailView, DeviceView } from '../api/types';
 import { bytesOf, bytesText, whole } from '../format/number';
 import { age, clockShort, ms, span } from '../format/time';
@@ -15,6 +15,7 @@ import { Age } from '../parts/values';
 import { tick } from '../state/clock';
 import { fleet, stateOf } from '../state/fleet';
 import { dayZone, snapshots } from '../state/live';
+import { viewerZone } from '../state/prefs';
 import { isAdmin } from '../state/session';
 import { Charts, RangeBar } from './device-charts';
 import { deviceMenu } from './device-menu';
@@ -213,7 +214,7 @@ function Facts({ device, detail }: { device: DeviceView; detail: DeviceDetailVie
     [f.disk, latest?.disk_used_bytes != null && latest.disk_total_bytes != null ? t.common.of(...bytesOf(latest.disk_used_bytes, latest.disk_total_bytes)) : null],
     [f.uptime, uptime === null ? null : t.span(span(uptime))],
     [f.openclaw, device.openclaw ? [t.device.gateway[device.openclaw.state], device.openclaw.version].filter(Boolean).join(' · ') : null],
-    [f.tokensToday(dayZone.value === viewerZone() ? null : dayZone.value), device.usage ? whole(device.usage.today.tokens) : null],
+    [f.tokensToday(dayZone.value === viewerZone.value ? null : dayZone.value), device.usage ? whole(device.usage.today.tokens) : null],
     [f.tokensTotal, device.usage ? whole(device.usage.total.tokens) : null],
     [f.agent, device.agent_version],
     [f.seen, seen === null ? null : <Age at={seen} ago />],

@@ -75,7 +75,7 @@ function Buttons({ go: label, busy, danger, disabled }: { go: string; busy: bool
 
 /** Shows the answer at once instead of waiting for the live frame, which says the same. */
 function adopt(device: DeviceView): void {
-  fleet.apply({ type: 'devices', rev: 0, devices: [device] });
+  fleet.apply({ type: 'devices', devices: [device] });
   fleet.flush();
 }
 
@@ -170,7 +170,7 @@ function Remove({ device }: { device: DeviceView }) {
           closeDialog();
           const at = route.peek();
           if (at.view === 'device' && at.id === device.id) go('/', 'replace');
-          fleet.apply({ type: 'removed', rev: 0, ids: [device.id] });
+          fleet.apply({ type: 'removed', ids: [device.id] });
           fleet.flush();
         })
       }

@@ -1,22 +1,15 @@
 import { useEffect, useState } from 'preact/hooks';
 import { ApiError, logOut } from '../api/client';
-import { words } from '../i18n';
-import type { Lang } from '../i18n/messages';
-import { en } from '../i18n/en';
-import { zhCN } from '../i18n/zh-CN';
+import { LANGUAGES, words } from '../i18n';
 import { explain, Problem } from '../parts/form';
-import { prefs, setPrefs, type Theme } from '../state/prefs';
+import { prefs, setPrefs, viewerZone, type Theme } from '../state/prefs';
 import { go } from '../state/router';
 import { ended, session } from '../state/session';
 import { viewTitle } from './title';
 
-const LANGS: readonly [Lang, string][] = [
-  ['zh-CN', zhCN.name],
-  ['en', en.name],
-];
 const THEMES: readonly Theme[] = ['auto', 'light', 'dark'];
 
-export function Settings() {
+export function Settings(_: { section: string | null }) {
   const t = words.value;
   useEffect(() => {
     viewTitle.value = t.settings.title;
@@ -52,7 +45,7 @@ export function Settings() {
         <div class="li">
           <span class="k">{t.language}</span>
           <span class="seg" role="group" aria-label={t.language}>
-            {LANGS.map(([lang, name]) => (
+            {LANGUAGES.map(([lang, name]) => (
               <button key={lang} type="button" lang={lang} aria-pressed={prefs.value.lang === lang} onClick={() => setPrefs({ lang })}>
                 {name}
               </button>
@@ -98,7 +91,7 @@ export function Settings() {
         </div>
         <div class="li">
           <span class="k">{t.settings.timeZone}</span>
-          <span>{Intl.DateTimeFormat().resolvedOptions().timeZone}</span>
+          <span>{viewerZone.value}</span>
         </div>
         <div class="li">
           <a class="lk" href="/licenses.txt" target="_blank" rel="noreferrer">

@@ -8,7 +8,7 @@ export const viewTitle = signal<string | null>(null);
 /** The browser's title carries the number of problems. */
 export function followTitle(): () => void {
   return effect(() => {
-    const problems = fleet.counts.value.offline;
+    const problems = fleet.counts.value.problems;
     const parts = [viewTitle.value, words.value.product].filter(Boolean);
     document.title = (problems > 0 ? `(${problems}) ` : '') + parts.join(' · ');
   });

@@ -1,25 +1,22 @@
-import { clock, zone } from '../format/time';
-import { words } from '../i18n';
-import type { Lang } from '../i18n/messages';
+import { useRef, useState } from 'preact/hooks';
+import { clock, offsetMinutes, zone } from '../format/time';
+import { LANGUAGES, words } from '../i18n';
 import { Glyph } from '../parts/glyph';
-import { Icon, Logo } from '../parts/icon';
+import { Icon, Logo, type IconName } from '../parts/icon';
+import { Menu } from '../parts/menu';
 import { tick } from '../state/clock';
 import { dialog } from '../state/dialogs';
 import { fleet } from '../state/fleet';
+import { firing } from '../state/fleet-news';
 import { liveNow, liveState } from '../state/live';
-import { prefs, setPrefs, theme } from '../state/prefs';
-import { route } from '../state/router';
+import { prefs, setPrefs, theme, viewerZone } from '../state/prefs';
+import { go, route } from '../state/router';
 import { isAdmin } from '../state/session';
-
-const LANGS: readonly [Lang, string][] = [
-  ['zh-CN', '中'],
-  ['en', 'EN'],
-];
 
 export function LanguageSwitch() {
   return (
     <span class="seg lang" role="group" aria-label={words.value.language}>
-      {LANGS.map(([lang, short]) => (
+      {LANGUAGES.map(([lang, , short]) => (
         <button key={lang} type="button" lang={lang} aria-pressed={prefs.value.lang === lang} onClick={() => setPrefs({ lang })}>
           {short}
         </button>
@@ -41,7 +38,7 @@ export function ThemeSwitch() {
 function Live() {
   const t = words.value.live;
   const now = liveNow.value;
-  const place = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const place = viewerZone.value;
   const heard = liveState.value.heardAt;
   return (
     <span class={`live ${now}`} data-testid="live-state" data-live={now} title={t.zone(place)}>
@@ -54,18 +51,37 @@ function Live() {
       )}
       <span role="status">{t[now]}</span>
       {now === 'live' ? <time class="num">{clock(tick.value)}</time> : heard !== null ? <time class="num">{clock(heard)}</time> : null}
-      {now === 'live' ? <i>{zone(-new Date(tick.value).getTimezoneOffset())}</i> : null}
+      {now === 'live' ? <i>{zone(offsetMinutes(tick.value))}</i> : null}
     </span>
   );
 }
 
-/** Views that exist. More are added here as they are built. */
-const VIEWS = [
-  { view: 'overview', href: '/', icon: 'fleet' },
-  { view: 'settings', href: '/settings', icon: 'gear' },
-] as const;
+interface Place {
+  view: 'overview' | 'cost' | 'errors' | 'alerts' | 'outages' | 'security' | 'settings';
+  href: string;
+  icon: IconName;
+}
 
-const isCurrent = (view: string): boolean => route.value.view === view || (view === 'overview' && route.value.view === 'device');
+const VIEWS: readonly Place[] = [
+  { view: 'overview', href: '/', icon: 'fleet' },
+  { view: 'cost', href: '/cost', icon: 'coin' },
+  { view: 'errors', href: '/errors', icon: 'alert' },
+  { view: 'alerts', href: '/alerts', icon: 'bell' },
+  { view: 'outages', href: '/outages', icon: 'gap' },
+  { view: 'security', href: '/security', icon: 'shield' },
+  { view: 'settings', href: '/settings', icon: 'gear' },
+];
+/** So many stand at the bottom of a phone; the rest is behind "More". */
+const ON_PHONE = 4;
+
+const isCurrent = (view: string): boolean =>
+  route.value.view === view || (view === 'overview' && route.value.view === 'device') || (view === 'settings' && route.value.view === 'audit-log');
+
+function Firing() {
+  const { critical, error, warning } = firing.value;
+  const count = critical + error + warning;
+  return count > 0 ? <span class="n" aria-label={words.value.nav.firing(count)}>{count > 99 ? '99+' : count}</span> : null;
+}
 
 export function Top() {
   const t = words.value;
@@ -79,6 +95,7 @@ export function Top() {
         {VIEWS.map(({ view, href }) => (
           <a key={view} href={href} aria-current={isCurrent(view) ? 'page' : undefined}>
             {t.nav[view]}
+            {view === 'alerts' ? <Firing /> : null}
           </a>
         ))}
       </nav>
@@ -98,16 +115,27 @@ export function Top() {
 
 export function Tabs() {
   const t = words.value;
-  const problems = fleet.counts.value.offline;
+  const more = useRef<HTMLButtonElement>(null);
+  const [open, setOpen] = useState(false);
+  const problems = fleet.counts.value.problems;
+  const rest = VIEWS.slice(ON_PHONE);
   return (
     <nav class="tabs" aria-label={t.nav.main}>
-      {VIEWS.map(({ view, href, icon }) => (
+      {VIEWS.slice(0, ON_PHONE).map(({ view, href, icon }) => (
         <a key={view} href={href} aria-current={isCurrent(view) ? 'page' : undefined}>
           <Icon name={icon} size={18} />
           <span>{t.nav[view]}</span>
           {view === 'overview' && problems > 0 ? <em aria-hidden="true">{problems > 99 ? '99+' : problems}</em> : null}
+          {view === 'alerts' ? <Firing /> : null}
         </a>
       ))}
+      <button ref={more} type="button" aria-haspopup="menu" aria-expanded={open} aria-current={rest.some(({ view }) => isCurrent(view)) ? 'page' : undefined} onClick={() => setOpen(!open)}>
+        <Icon name="more" size={18} />
+        <span>{t.nav.more}</span>
+      </button>
+      {open && more.current ? (
+        <Menu label={t.nav.more} anchor={more.current} items={rest.map(({ view, href }) => ({ label: t.nav[view], act: () => go(href) }))} close={() => setOpen(false)} />
+      ) : null}
     </nav>
   );
 }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bytes::{Buf as _, BufMut as _, BytesMut};
-use protocol::{ApiKey, Clock, DeviceTopic, Payload as _, Presence, SpoolId, Topic, TopicRoot, limits};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use bench::mqtt::{PUBACK, Stream, connect, disconnect, ping, publish, take, topic};
+use bytes::BytesMut;
+use protocol::{ApiKey, Clock, DeviceTopic, Payload as _, Presence, SpoolId, limits};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_rustls::TlsConnector;
@@ -50,9 +50,6 @@ pub(crate) struct Fleet {
     pub(crate) lost_connections: AtomicU64,
 }
 
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
-
 /// A device.
 pub(crate) struct Device {
     fleet: Arc<Fleet>,
@@ -73,53 +70,6 @@ pub(crate) struct Device {
     said_ready: bool,
 }
 
-fn text(out: &mut BytesMut, text: &[u8]) {
-    out.put_u16(u16::try_from(text.len()).unwrap_or(u16::MAX));
-    out.put_slice(text);
-}
-
-fn packet(out: &mut BytesMut, first: u8, body: &[u8]) {
-    out.put_u8(first);
-    let mut len = body.len();
-    loop {
-        let byte = u8::try_from(len & 127).unwrap_or(0);
-        len >>= 7;
-        out.put_u8(if len == 0 { byte } else { byte | 128 });
-        if len == 0 {
-            break;
-        }
-    }
-    out.put_slice(body);
-}
-
-fn publish(out: &mut BytesMut, topic: &str, id: u16, payload: &[u8], retain: bool) {
-    let mut body = BytesMut::with_capacity(payload.len() + topic.len() + 4);
-    text(&mut body, topic.as_bytes());
-    body.put_u16(id);
-    body.put_slice(payload);
-    packet(out, 0x32 | u8::from(retain), &body);
-}
-
-/// Takes the next packet from what was read.
-fn take(input: &mut BytesMut) -> Option<(u8, BytesMut)> {
-    let first = *input.first()?;
-    let (mut len, mut shift, mut head) = (0usize, 0, 1);
-    loop {
-        let byte = *input.get(head)?;
-        head += 1;
-        len |= usize::from(byte & 127) << shift;
-        shift += 7;
-        if byte & 128 == 0 || shift > 21 {
-            break;
-        }
-    }
-    if input.len() < head + len {
-        return None;
-    }
-    input.advance(head);
-    Some((first, input.split_to(len)))
-}
-
 /// The id of births and farewells; reports have the others.
 const PRESENCE_ID: u16 = u16::MAX;
 
@@ -130,13 +80,11 @@ fn packet_id(seq: u64) -> u16 {
 impl Device {
     /// `n` of `of`: devices speak one after the other, not all at once.
     pub(crate) fn new(fleet: Arc<Fleet>, key: ApiKey, n: usize, of: usize) -> Self {
-        let name =
-            |what| Topic { device: key.subject(), what }.name(&TopicRoot::default()).as_str().to_owned();
         let share = u32::try_from(n).unwrap_or(0);
         let turn = fleet.interval.map(|interval| interval * share / u32::try_from(of.max(1)).unwrap_or(1));
         Self {
-            report_topic: name(DeviceTopic::Report),
-            presence_topic: name(DeviceTopic::Presence),
+            report_topic: topic(&key, DeviceTopic::Report),
+            presence_topic: topic(&key, DeviceTopic::Presence),
             spool: SpoolId::generate(),
             epoch: 0,
             next_live: fleet.backlog + 1,
@@ -168,52 +116,13 @@ impl Device {
         (self.key.subject(), self.acked)
     }
 
-    async fn open(&self) -> io::Result<Box<dyn Stream>> {
-        let stream = TcpStream::connect(&self.fleet.address).await?;
-        stream.set_nodelay(true)?;
-        let Some(tls) = &self.fleet.tls else {
-            return Ok(Box::new(stream));
-        };
-        let name = rustls::pki_types::ServerName::try_from("openclaw-watch").map_err(io::Error::other)?;
-        Ok(Box::new(tls.connect(name, stream).await?))
-    }
-
-    fn connect_packet(&self) -> BytesMut {
-        let mut body = BytesMut::new();
-        text(&mut body, b"MQTT");
-        // 3.1.1; user name, password, retained will of QoS 1, clean session.
-        body.put_slice(&[4, 0xc0 | 0x20 | 0x08 | 0x04 | 0x02]);
-        body.put_u16(limits::AGENT_KEEP_ALIVE_SECS);
-        text(&mut body, self.key.subject().as_str().as_bytes());
-        text(&mut body, self.presence_topic.as_bytes());
-        text(&mut body, &Presence::will(self.epoch).encode());
-        text(&mut body, b"agent");
-        text(&mut body, self.key.reveal().as_bytes());
-        let mut out = BytesMut::new();
-        packet(&mut out, 0x10, &body);
-        out
-    }
-
     async fn connection(&mut self) -> io::Result<()> {
         let fleet = self.fleet.clone();
         let mut phase = fleet.phase.clone();
         self.epoch += 1;
         let mut input = BytesMut::new();
         let permit = fleet.handshakes.acquire().await.map_err(io::Error::other)?;
-        let open = async {
-            let mut stream = self.open().await?;
-            stream.write_all(&self.connect_packet()).await?;
-            stream.flush().await?;
-            loop {
-                if let Some((first, body)) = take(&mut input) {
-                    let fine = first == 0x20 && body.get(1) == Some(&0);
-                    return if fine { Ok(stream) } else { Err(io::Error::other("refused")) };
-                }
-                if stream.read_buf(&mut input).await? == 0 {
-                    return Err(io::ErrorKind::UnexpectedEof.into());
-                }
-            }
-        };
+        let open = connect(&fleet.address, fleet.tls.as_ref(), &self.key, self.epoch, &mut input);
         let mut stream = timeout(Duration::from_secs(30), open).await??;
         drop(permit);
 
@@ -267,7 +176,7 @@ impl Device {
                 }
                 () = sleep_until(due.unwrap_or(ping_at).min(ping_at)) => {
                     if Instant::now() >= ping_at {
-                        packet(&mut out, 0xc0, &[]);
+                        ping(&mut out);
                     }
                 }
                 changed = phase.changed() => changed.map_err(io::Error::other)?,
@@ -276,7 +185,7 @@ impl Device {
     }
 
     fn received(&mut self, first: u8, body: &[u8]) {
-        let (0x40, Some(id)) = (first, body.first_chunk::<2>()) else {
+        let (PUBACK, Some(id)) = (first, body.first_chunk::<2>()) else {
             return;
         };
         let id = u16::from_be_bytes(*id);
@@ -329,7 +238,7 @@ impl Device {
         let mut out = BytesMut::new();
         let farewell = Presence::farewell(self.epoch, self.fleet.clock.now()).encode();
         publish(&mut out, &self.presence_topic, PRESENCE_ID, &farewell, true);
-        packet(&mut out, 0xe0, &[]);
+        disconnect(&mut out);
         stream.write_all(&out).await?;
         stream.shutdown().await
     }

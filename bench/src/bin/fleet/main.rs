@@ -7,7 +7,6 @@ mod live;
 mod payload;
 mod server;
 mod stats;
-mod tls;
 mod yardstick;
 
 use std::process::ExitCode;
@@ -210,7 +209,7 @@ fn fleet(cli: &Cli, address: String) -> anyhow::Result<(watch::Sender<Phase>, Ar
     let backlog = (cli.backlog.max(0.0) * 120.0) as u64;
     let fleet = Fleet {
         address,
-        tls: cli.tls.then(tls::connector).transpose()?,
+        tls: cli.tls.then(bench::tls::connector).transpose()?,
         clock: Clock::system(),
         reports: Reports::new(),
         window: cli.window,

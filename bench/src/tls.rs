@@ -49,7 +49,8 @@ impl ServerCertVerifier for Anybody {
     }
 }
 
-pub(crate) fn connector() -> anyhow::Result<TlsConnector> {
+/// Makes connections that take any certificate.
+pub fn connector() -> anyhow::Result<TlsConnector> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()

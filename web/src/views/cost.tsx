@@ -1,0 +1,11 @@
+import { useEffect } from 'preact/hooks';
+import { words } from '../i18n';
+import { viewTitle } from './title';
+
+export function Cost() {
+  const title = words.value.cost.title;
+  useEffect(() => {
+    viewTitle.value = title;
+  }, [title]);
+  return <h1 class="note-h">{title}</h1>;
+}
