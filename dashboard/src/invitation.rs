@@ -89,6 +89,12 @@ impl Invitation {
         let pin = self.pin.as_ref().map(|pin| format!(" --pin {pin}")).unwrap_or_default();
         let unix = format!("openclaw-watch-agent run --server {server} --key {key}{pin}");
         let powershell = format!(".\\openclaw-watch-agent.exe run --server {server} --key {key}{pin}");
+        // As root: OpenClaw's files are readable by their owner alone. The host's processes and network are what is measured.
+        let docker = format!(
+            "docker run -d --name openclaw-watch-agent --restart unless-stopped --user root --pid host --network host \
+             -v \"$HOME/.openclaw:/openclaw:ro\" -v openclaw-watch-agent:/state --entrypoint openclaw-watch-agent \
+             openclaw-watch run --server {server} --key {key}{pin} --state-dir /state --openclaw-home /openclaw"
+        );
         AddedDeviceView {
             id: id.to_string(),
             name: name.to_owned(),
@@ -96,7 +102,7 @@ impl Invitation {
             pin: self.pin.clone(),
             server,
             command: unix.clone(),
-            commands: CommandsView { unix, powershell },
+            commands: CommandsView { unix, powershell, docker },
         }
     }
 }

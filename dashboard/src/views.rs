@@ -480,6 +480,8 @@ pub struct CommandsView {
     pub unix: String,
     /// For PowerShell.
     pub powershell: String,
+    /// As a container, from the image that this project's `Dockerfile` makes.
+    pub docker: String,
 }
 
 /// One metric's values by step.

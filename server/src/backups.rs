@@ -317,6 +317,8 @@ fn private_folder(dir: &Path) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use dashboard::Backups as _;
+
     use super::*;
 
     const START: Timestamp = Timestamp(1_795_160_000_000);

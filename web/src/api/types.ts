@@ -522,7 +522,11 @@ unix: string,
 /**
  * For PowerShell.
  */
-powershell: string, };
+powershell: string, 
+/**
+ * As a container, from the image that this project's `Dockerfile` makes.
+ */
+docker: string, };
 
 export type SeriesView = { min: Array<number | null>, avg: Array<number | null>, max: Array<number | null>, };
 
