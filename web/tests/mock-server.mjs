@@ -287,6 +287,7 @@ export async function startMock({ port = 0, size = 40, login = false, setup = fa
       return json(response, 200, session());
     }
     if (!state.user) return fail(response, 401, 'login_required', 'log in first');
+    if (path === '/connection-attempts') return json(response, 200, []);
     if (method !== 'GET' && request.headers['x-csrf-token'] !== state.csrf) return fail(response, 403, 'csrf', 'the CSRF token is missing');
     if (path === '/logout' && method === 'POST') {
       state.user = null;
@@ -319,7 +320,9 @@ export async function startMock({ port = 0, size = 40, login = false, setup = fa
     }
     if (method === 'GET') return json(response, 200, detail(device));
     if (method === 'PATCH') {
-      Object.assign(device, await body(request));
+      const { rev, ...change } = await body(request);
+      if (rev !== undefined && rev !== device.rev) return fail(response, 409, 'conflict', 'somebody else has changed this device meanwhile');
+      Object.assign(device, change, { rev: device.rev + 1 });
       changed(device);
       return json(response, 200, device);
     }
