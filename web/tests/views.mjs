@@ -32,6 +32,12 @@ const VIEWS = [
   { name: 'overview-search', path: () => '/?q=version:<2026.9.6', ready: '[data-testid=device-row]' },
   { name: 'overview-past', path: () => `/?t=${iso(Date.now() - 2 * DAY)}`, ready: '.past [type=range]' },
   { name: 'overview-tv', path: () => '/?tv=1', ready: '[data-testid=device-row]', desk: true },
+  { name: 'device', path: (w) => `/devices/${w.device('mac-mini-sz')}`, ready: '[data-ready=true]', whole: true },
+  { name: 'device-7d', path: (w) => `/devices/${w.device('tokyo-vps-2')}?range=7d&more=1`, ready: '[data-ready=true]' },
+  { name: 'device-year', path: (w) => `/devices/${w.device('bom-vps-1')}?range=1y`, ready: '[data-ready=true]' },
+  { name: 'device-zoom', path: (w) => `/devices/${w.device('hk-edge-02')}?from=${iso(Date.now() - 9 * DAY)}&to=${iso(Date.now() - 8 * DAY)}`, ready: '[data-ready=true]' },
+  { name: 'device-offline', path: (w) => `/devices/${w.device('saopaulo-1')}`, ready: '[data-ready=true]' },
+  { name: 'device-never', path: (w) => `/devices/${w.device('nas-attic')}`, ready: '[data-ready=true]' },
 ];
 
 const bench = await workbench();

@@ -17,6 +17,7 @@ import type {
   SetupForm,
   TrendsView,
   TrendView,
+  UptimeView,
   UsageGroupView,
   UsageSummaryView,
 } from './types';
@@ -124,6 +125,8 @@ export async function getTrends(ids: readonly string[], at: Date | null, zone: s
 export const getUsageSummary = (zone: string, filter: Record<string, string> = {}): Promise<UsageSummaryView> => request('GET', `/api/v1/usage/summary?${zoned(zone, filter)}`);
 export const getUsage = (filter: Record<string, string>, zone: string, signal?: AbortSignal): Promise<UsageGroupView[]> =>
   request('GET', `/api/v1/usage?${zoned(zone, filter)}`, signal ? { signal } : {});
+export const getUptime = (id: string, filter: Record<string, string>, zone: string, signal?: AbortSignal): Promise<UptimeView[]> =>
+  request('GET', `${device(id)}/uptime?${zoned(zone, filter)}`, signal ? { signal } : {});
 export const getErrorGroups = (filter: Record<string, string>, signal?: AbortSignal): Promise<ErrorGroupListView> =>
   request('GET', `/api/v1/errors/groups?${new URLSearchParams(filter)}`, signal ? { signal } : {});
 export const getEvents = (filter: Record<string, string>, signal?: AbortSignal): Promise<FleetEventListView> =>
@@ -139,6 +142,12 @@ export const METRICS = [
   'disk_total_bytes',
   'network_up_bytes_per_s',
   'network_down_bytes_per_s',
+  'gateway_rss_bytes',
+  'gateway_event_loop_ms',
+  'gateway_cpu_pct',
+  'load1',
+  'temperature_celsius',
+  'swap_used_bytes',
 ] as const;
 export type Metric = (typeof METRICS)[number];
 
