@@ -2,6 +2,10 @@
 
 import type {
   AddedDeviceView,
+  AddedKeyView,
+  AddedTokenView,
+  AttemptView,
+  BackupsView,
   DeviceDetailView,
   DevicePatch,
   DeviceView,
@@ -9,12 +13,27 @@ import type {
   ErrorView,
   FleetAtView,
   FleetEventListView,
+  KeyView,
   LoginForm,
+  MyAccountView,
   NewDevice,
+  NewKeyForm,
+  NewPerson,
+  NewToken,
+  NewTwoFactorView,
   OutageListView,
+  PasswordForm,
+  PersonPatch,
+  PersonView,
+  PricesView,
+  RecoveryCodesView,
+  RetentionView,
   SamplesView,
   SessionView,
   SetupForm,
+  StatusPageView,
+  StatusView,
+  TokenView,
   TrendsView,
   TrendView,
   UptimeView,
@@ -111,7 +130,7 @@ export const getDevice = (id: string, signal?: AbortSignal): Promise<DeviceDetai
 export const addDevice = (form: NewDevice): Promise<AddedDeviceView> => request('POST', '/api/v1/devices', { body: form });
 export const patchDevice = (id: string, patch: DevicePatch): Promise<DeviceView> => request('PATCH', device(id), { body: patch });
 export const removeDevice = (id: string): Promise<void> => request('DELETE', device(id));
-export const rotateKey = (id: string): Promise<AddedDeviceView> => request('POST', `${device(id)}/rotate-key`);
+export const rotateKey = (id: string, overlapHours: number): Promise<AddedDeviceView> => request('POST', `${device(id)}/rotate-key`, { body: { overlap_h: overlapHours } });
 
 const zoned = (zone: string, more: Record<string, string> = {}): string => new URLSearchParams({ ...more, tz: zone }).toString();
 
@@ -133,6 +152,40 @@ export const getEvents = (filter: Record<string, string>, signal?: AbortSignal):
   request('GET', `/api/v1/events?${new URLSearchParams(filter)}`, signal ? { signal } : {});
 export const getOutages = (filter: Record<string, string>, signal?: AbortSignal): Promise<OutageListView> =>
   request('GET', `/api/v1/outages?${new URLSearchParams(filter)}`, signal ? { signal } : {});
+
+const user = (name: string): string => `/api/v1/users/${encodeURIComponent(name)}`;
+
+export const getUsers = (): Promise<PersonView[]> => request('GET', '/api/v1/users');
+export const addUser = (form: NewPerson): Promise<PersonView> => request('POST', '/api/v1/users', { body: form });
+export const patchUser = (name: string, patch: PersonPatch): Promise<PersonView> => request('PATCH', user(name), { body: patch });
+export const removeUser = (name: string): Promise<void> => request('DELETE', user(name));
+
+export const getMe = (): Promise<MyAccountView> => request('GET', '/api/v1/me');
+export const changePassword = (form: PasswordForm): Promise<void> => request('PUT', '/api/v1/me/password', { body: form });
+export const beginTwoFactor = (): Promise<NewTwoFactorView> => request('POST', '/api/v1/me/two-factor');
+export const confirmTwoFactor = (code: string): Promise<RecoveryCodesView> => request('PUT', '/api/v1/me/two-factor', { body: { code } });
+export const renewRecoveryCodes = (code: string): Promise<RecoveryCodesView> => request('POST', '/api/v1/me/two-factor/recovery-codes', { body: { code } });
+export const removeTwoFactor = (code: string): Promise<void> => request('DELETE', '/api/v1/me/two-factor', { body: { code } });
+
+export const getTokens = (): Promise<TokenView[]> => request('GET', '/api/v1/tokens');
+export const addToken = (form: NewToken): Promise<AddedTokenView> => request('POST', '/api/v1/tokens', { body: form });
+export const revokeToken = (id: string): Promise<void> => request('DELETE', `/api/v1/tokens/${encodeURIComponent(id)}`);
+
+export const getKeys = (): Promise<KeyView[]> => request('GET', '/api/v1/keys');
+export const addKey = (form: NewKeyForm): Promise<AddedKeyView> => request('POST', '/api/v1/keys', { body: form });
+export const revokeKey = (id: string): Promise<void> => request('DELETE', `/api/v1/keys/${encodeURIComponent(id)}`);
+
+export const getPrices = (): Promise<PricesView> => request('GET', '/api/v1/prices');
+export const getRetention = (): Promise<RetentionView> => request('GET', '/api/v1/retention');
+export const getBackups = (): Promise<BackupsView> => request('GET', '/api/v1/backups');
+export const makeBackup = (): Promise<BackupsView> => request('POST', '/api/v1/backups');
+export const getAttempts = (limit: number): Promise<AttemptView[]> => request('GET', `/api/v1/connection-attempts?limit=${limit}`);
+export const getStatusPage = (): Promise<StatusPageView> => request('GET', '/api/v1/status-page');
+export const putStatusPage = (page: StatusPageView): Promise<StatusPageView> => request('PUT', '/api/v1/status-page', { body: page });
+/** What everybody may see; needs no login. */
+export const getStatus = (): Promise<StatusView> => request('GET', '/api/v1/status', { entering: true });
+/** Where the API is described. */
+export const API_DOCS = '/api/docs';
 
 export const METRICS = [
   'cpu_pct',
