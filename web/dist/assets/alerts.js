@@ -1,1 +1,1 @@
-import{A as e,D as t,Jt as n}from"./core.js";import{r}from"./app.js";function i(){let i=e.value.alerts.title;return n(()=>{r.value=i},[i]),t(`h1`,{class:`note-h`,children:i})}export{i as Alerts};
+import{Q as e,Sn as t,Y as n}from"./core.js";import{r}from"./app.js";function i(){let i=e.value.alerts.title;return t(()=>{r.value=i},[i]),n(`h1`,{class:`note-h`,children:i})}export{i as Alerts};

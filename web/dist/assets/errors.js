@@ -1,1 +1,1 @@
-import{A as e,D as t,Jt as n}from"./core.js";import{r}from"./app.js";function i(i){let a=e.value.errorLog.title;return n(()=>{r.value=a},[a]),t(`h1`,{class:`note-h`,children:a})}export{i as Errors};
+import{Q as e,Sn as t,Y as n}from"./core.js";import{r}from"./app.js";function i(i){let a=e.value.errorLog.title;return t(()=>{r.value=a},[a]),n(`h1`,{class:`note-h`,children:a})}export{i as Errors};

@@ -5,12 +5,18 @@ import type {
   DeviceDetailView,
   DevicePatch,
   DeviceView,
+  ErrorGroupListView,
   ErrorView,
+  FleetAtView,
+  FleetEventListView,
   LoginForm,
   NewDevice,
+  OutageListView,
   SamplesView,
   SessionView,
   SetupForm,
+  TrendsView,
+  TrendView,
   UsageGroupView,
   UsageSummaryView,
 } from './types';
@@ -106,6 +112,25 @@ export const patchDevice = (id: string, patch: DevicePatch): Promise<DeviceView>
 export const removeDevice = (id: string): Promise<void> => request('DELETE', device(id));
 export const rotateKey = (id: string): Promise<AddedDeviceView> => request('POST', `${device(id)}/rotate-key`);
 
+const zoned = (zone: string, more: Record<string, string> = {}): string => new URLSearchParams({ ...more, tz: zone }).toString();
+
+export const getFleetAt = (at: Date, zone: string, signal: AbortSignal): Promise<FleetAtView> =>
+  request('GET', `/api/v1/fleet/at?${zoned(zone, { time: at.toISOString() })}`, { signal });
+export async function getTrends(ids: readonly string[], at: Date | null, zone: string): Promise<TrendView[]> {
+  const time = at ? { time: at.toISOString() } : {};
+  const view = await request<TrendsView>('GET', `/api/v1/fleet/trends?${zoned(zone, { devices: ids.join(','), ...time })}`);
+  return view.devices;
+}
+export const getUsageSummary = (zone: string, filter: Record<string, string> = {}): Promise<UsageSummaryView> => request('GET', `/api/v1/usage/summary?${zoned(zone, filter)}`);
+export const getUsage = (filter: Record<string, string>, zone: string, signal?: AbortSignal): Promise<UsageGroupView[]> =>
+  request('GET', `/api/v1/usage?${zoned(zone, filter)}`, signal ? { signal } : {});
+export const getErrorGroups = (filter: Record<string, string>, signal?: AbortSignal): Promise<ErrorGroupListView> =>
+  request('GET', `/api/v1/errors/groups?${new URLSearchParams(filter)}`, signal ? { signal } : {});
+export const getEvents = (filter: Record<string, string>, signal?: AbortSignal): Promise<FleetEventListView> =>
+  request('GET', `/api/v1/events?${new URLSearchParams(filter)}`, signal ? { signal } : {});
+export const getOutages = (filter: Record<string, string>, signal?: AbortSignal): Promise<OutageListView> =>
+  request('GET', `/api/v1/outages?${new URLSearchParams(filter)}`, signal ? { signal } : {});
+
 export const METRICS = [
   'cpu_pct',
   'memory_used_bytes',
@@ -143,9 +168,9 @@ const usageOf = ({ device: id, model }: UsageOf): Record<string, string | null> 
 
 const iso = (at: number): string => new Date(at).toISOString();
 
-export const getUsage = (of: UsageOf, ask: { from: number; to: number; by: string; tz: string; limit?: number }, signal: AbortSignal): Promise<UsageGroupView[]> =>
+export const getCost = (of: UsageOf, ask: { from: number; to: number; by: string; tz: string; limit?: number }, signal: AbortSignal): Promise<UsageGroupView[]> =>
   request('GET', `/api/v1/usage${queryOf({ ...usageOf(of), ...ask, from: iso(ask.from), to: iso(ask.to) })}`, { signal });
-export const getUsageSummary = (of: UsageOf, tz: string, signal: AbortSignal): Promise<UsageSummaryView> => request('GET', `/api/v1/usage/summary${queryOf({ ...usageOf(of), tz })}`, { signal });
+export const getCostSummary = (of: UsageOf, tz: string, signal: AbortSignal): Promise<UsageSummaryView> => request('GET', `/api/v1/usage/summary${queryOf({ ...usageOf(of), tz })}`, { signal });
 /** A file of each quarter's usage. */
 export const usageFile = (format: 'csv' | 'jsonl', of: UsageOf, from: number, to: number): string => `/api/v1/usage/export${queryOf({ format, device: of.device, from: iso(from), to: iso(to) })}`;
 

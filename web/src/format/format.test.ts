@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { bytesOf, bytesText, niceCeil, percent, rate, share, short, whole } from './number';
-import { age, clockShort, ms, span, stopwatch, zone } from './time';
+import { bytesOf, bytesText, niceCeil, percent, rate, share, short, whole, change, count, money, roundCount } from './number';
+import { age, clockShort, ms, span, stopwatch, zone, date, dateTime, offsetMinutes, setZone } from './time';
 
 const GB = 1024 ** 3;
 
@@ -91,4 +91,51 @@ describe('times', () => {
   it('runs a stopwatch', () => expect([stopwatch(-5), stopwatch(48_900), stopwatch(725_000)]).toEqual(['0:00', '0:48', '12:05']));
   it('names zones', () => expect([zone(0), zone(480), zone(330), zone(-210)]).toEqual(['UTC', 'UTC+8', 'UTC+5:30', 'UTC−3:30']));
   it('reads times', () => expect([ms(null), ms('nonsense'), ms('1970-01-01T00:00:01.500Z')]).toEqual([null, null, 1500]));
+});
+
+describe('counts and money', () => {
+  it.each([
+    [0, '0'],
+    [740, '740'],
+    [999.6, '1.00K'],
+    [62_400, '62.4K'],
+    [2_840_000, '2.84M'],
+    [99_960_000, '100M'],
+    [1_210_000_000, '1.21B'],
+    [-1500, '−1.50K'],
+  ])('%d is %s', (value, text) => expect(count(value)).toBe(text));
+
+  it.each([
+    [0, '$0.00'],
+    [0.001, '<$0.01'],
+    [0.005, '$0.01'],
+    [47.75, '$47.75'],
+    [1438.4, '$1,438'],
+    [-2.5, '−$2.50'],
+  ])('%d is %s', (value, text) => expect(money(value)).toBe(text));
+
+  it.each([
+    [138, 100, '+38%'],
+    [96, 100, '−4%'],
+    [100, 100, '0%'],
+    [5, 0, null],
+    [1e6, 1, '+>999%'],
+  ])('%d against %d is %s', (now, before, text) => expect(change(now, before)).toBe(text));
+});
+
+describe('another zone', () => {
+  it('has its own wall', () => {
+    const at = Date.UTC(2026, 10, 20, 23, 5, 7);
+    setZone('Asia/Shanghai');
+    expect(dateTime(at)).toBe('2026-11-21 07:05:07');
+    expect(offsetMinutes(at)).toBe(480);
+    setZone('America/St_Johns');
+    expect(date(at)).toBe('2026-11-20');
+    expect(offsetMinutes(at)).toBe(-210);
+    setZone(null);
+  });
+});
+
+it('leaves zeros out where they say nothing', () => {
+  expect([0, 200, 1000, 1500, 2_250_000, 20_000_000].map(roundCount)).toEqual(['0', '200', '1K', '1.5K', '2.25M', '20M']);
 });

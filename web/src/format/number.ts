@@ -79,3 +79,36 @@ export function whole(value: number): string {
 export function short(value: number): string {
   return Math.abs(value) < 9.95 ? value.toFixed(1) : String(Math.round(value));
 }
+
+const COUNT = ['', 'K', 'M', 'B', 'T'] as const;
+
+/** A count in at most three digits and a letter, the same in every language: `0`, `740`, `62K`, `2.84M`, `1.21B`. */
+export function count(value: number): string {
+  let unit = 0;
+  let rest = Math.abs(value);
+  while (rest >= 999.5 && unit < COUNT.length - 1) {
+    rest /= 1000;
+    unit += 1;
+  }
+  const text = unit === 0 || rest >= 99.95 ? String(Math.round(rest)) : rest >= 9.995 ? rest.toFixed(1) : rest.toFixed(2);
+  return (value < 0 ? '−' : '') + text + (COUNT[unit] ?? '');
+}
+
+/** US dollars: cents below a thousand, whole ones above; what is less than half a cent and not nothing is `<$0.01`. */
+export function money(value: number): string {
+  const size = Math.abs(value);
+  const sign = value < 0 ? '−' : '';
+  if (size > 0 && size < 0.005) return `${sign}<$0.01`;
+  const whole = size >= 999.995;
+  return `${sign}$${size.toLocaleString('en-US', { minimumFractionDigits: whole ? 0 : 2, maximumFractionDigits: whole ? 0 : 2 })}`;
+}
+
+/** A change against what it was: `+38%`, `−4%`; null when there was nothing to compare with. */
+export function change(now: number, before: number): string | null {
+  if (before <= 0) return null;
+  const pct = Math.round((now / before - 1) * 100);
+  return `${pct > 0 ? '+' : pct < 0 ? '−' : ''}${Math.abs(pct) > 999 ? '>999' : Math.abs(pct)}%`;
+}
+
+/** A count without needless zeros, for an axis: `200`, `1.5K`, `20M`. */
+export const roundCount = (value: number): string => count(value).replace(/\.0+(?=[A-Z]?$)|(\.\d*[1-9])0+(?=[A-Z]?$)/, '$1');

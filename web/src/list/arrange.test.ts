@@ -70,7 +70,7 @@ describe('the search', () => {
     ['never', ['书房 NAS']],
     ['书房', ['书房 NAS']],
     ['home', ['pi-10']],
-    ['version:0.1 pi', ['pi-10', 'pi-2']],
+    ['agent:0.1 pi', ['pi-10', 'pi-2']],
     ['nothing-like-it', []],
   ])('%s', (text, want) => expect(found(text)).toEqual(want));
 });

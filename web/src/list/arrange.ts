@@ -5,8 +5,9 @@ import { ms } from '../format/time';
 import { share } from '../format/number';
 import { countStates, isProblem, STATES, stateOf, type Counts, type StateWord } from '../state/fleet';
 import { matches, parseSearch } from './search';
+import { compareVersions } from './versions';
 
-export const SORTS = ['state', 'name', 'cpu', 'memory', 'disk', 'network', 'agent', 'seen'] as const;
+export const SORTS = ['state', 'name', 'openclaw', 'cpu', 'memory', 'disk', 'network', 'tokens', 'cost', 'error', 'agent', 'seen'] as const;
 export type SortKey = (typeof SORTS)[number];
 export interface Sort {
   key: SortKey;
@@ -24,14 +25,15 @@ export function parseSort(text: string | null): Sort {
 export const sortText = (sort: Sort): string | null =>
   sort.key === DEFAULT_SORT.key && sort.descending === DEFAULT_SORT.descending ? null : (sort.descending ? '-' : '') + sort.key;
 
-/** Numbers are asked for to see the largest, words to read from A. */
-export const firstSort = (key: SortKey): Sort => ({ key, descending: key === 'cpu' || key === 'memory' || key === 'disk' || key === 'network' });
+/** Of these somebody wants to see the largest first; words are read from A. */
+const FROM_THE_TOP: readonly SortKey[] = ['cpu', 'memory', 'disk', 'network', 'tokens', 'cost'];
+export const firstSort = (key: SortKey): Sort => ({ key, descending: FROM_THE_TOP.includes(key) });
 
 /** A second press turns the order round. */
 export const nextSort = (now: Sort, key: SortKey): Sort => (now.key === key ? { key, descending: !now.descending } : firstSort(key));
 
 /** Whether new numbers can change the order (the list then re-sorts at a calm pace). */
-export const followsValues = (key: SortKey): boolean => key === 'cpu' || key === 'memory' || key === 'disk' || key === 'network' || key === 'seen';
+export const followsValues = (key: SortKey): boolean => FROM_THE_TOP.includes(key) || key === 'seen';
 
 export interface Wish {
   search: string;
@@ -44,7 +46,7 @@ export interface Wish {
 
 export type Line =
   | { kind: 'device'; id: string; problem: boolean }
-  | { kind: 'group'; key: string; tag: string | null; count: number; states: Counts; open: boolean };
+  | { kind: 'group'; key: string; tag: string | null; count: number; states: Counts; tokens: number; cost: number; open: boolean };
 
 export interface Arranged {
   lines: Line[];
@@ -71,6 +73,16 @@ function valueOf(device: DeviceView, key: SortKey): number | string | null {
       return latest == null || (latest.network_down_bytes_per_s === null && latest.network_up_bytes_per_s === null) || !device.online
         ? null
         : (latest.network_down_bytes_per_s ?? 0) + (latest.network_up_bytes_per_s ?? 0);
+    case 'openclaw':
+      return device.openclaw?.version ?? null;
+    case 'tokens':
+      return device.usage?.today.tokens ?? null;
+    case 'cost':
+      return device.usage?.today.cost_usd ?? null;
+    case 'error': {
+      const at = ms(device.last_error_at);
+      return at === null ? null : -at;
+    }
     case 'agent':
       return device.agent_version;
     case 'seen': {
@@ -91,7 +103,8 @@ export function arrange(devices: readonly DeviceView[], wish: Wish): Arranged {
       // What was not measured goes last in either direction.
       if (a.value === null) return 1;
       if (b.value === null) return -1;
-      const order = typeof a.value === 'string' && typeof b.value === 'string' ? names.compare(a.value, b.value) : a.value < b.value ? -1 : 1;
+      const text = typeof a.value === 'string' && typeof b.value === 'string';
+      const order = text && wish.sort.key === 'openclaw' ? compareVersions(String(a.value), String(b.value)) : text ? names.compare(String(a.value), String(b.value)) : a.value < b.value ? -1 : 1;
       if (order !== 0) return order * sign;
     }
     // Among problems the newest comes first; everything else reads by name.
@@ -127,7 +140,13 @@ function grouped(ordered: readonly DeviceView[], wish: Wish): Line[] {
     const key = tag === null ? '' : `tag:${tag}`;
     const open = !wish.collapsed.has(key);
     const states = countStates(list);
-    lines.push({ kind: 'group', key, tag, count: list.length, states, open });
+    let tokens = 0;
+    let cost = 0;
+    for (const device of list) {
+      tokens += device.usage?.today.tokens ?? 0;
+      cost += device.usage?.today.cost_usd ?? 0;
+    }
+    lines.push({ kind: 'group', key, tag, count: list.length, states, tokens, cost, open });
     if (open) lines.push(...list.map(line));
   }
   return lines;

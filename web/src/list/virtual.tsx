@@ -1,7 +1,7 @@
 // The list that only has in the page what is on the screen. It scrolls with the page; the maths is in `window.ts`.
 
 import type { VNode } from 'preact';
-import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { fullHeight, layout, topOf, windowOf, type Tops, type Window } from './window';
 
 const SPARE = 6;
@@ -14,11 +14,13 @@ interface Props<T> {
   render: (line: T, index: number, top: number, key: string) => VNode;
   class: string;
   role?: 'rowgroup' | 'list';
+  /** Hears which lines can be seen, spare ones included. */
+  onSeen?: (first: number, end: number) => void;
   /** Receives the positions, for scrolling to a line. */
   onLayout?: (tops: Tops, element: HTMLElement) => void;
 }
 
-export function VirtualList<T>({ lines, heightOf, kindOf, render, class: className, role, onLayout }: Props<T>) {
+export function VirtualList<T>({ lines, heightOf, kindOf, render, class: className, role, onSeen, onLayout }: Props<T>) {
   const ref = useRef<HTMLDivElement>(null);
   const tops = useMemo(() => layout(lines.length, (i) => heightOf(lines[i] as T)), [lines, heightOf]);
   const [seen, setSeen] = useState<Window>({ first: 0, end: Math.min(lines.length, 40) });
@@ -49,6 +51,7 @@ export function VirtualList<T>({ lines, heightOf, kindOf, render, class: classNa
 
   const end = Math.min(seen.end, lines.length);
   const first = Math.min(seen.first, end);
+  useEffect(() => onSeen?.(first, end), [first, end, lines]);
   pool.current = Math.max(pool.current, end - first);
   const rows: VNode[] = [];
   for (let i = first; i < end; i++) {

@@ -1,7 +1,7 @@
 import { age } from '../format/time';
 import { percent } from '../format/number';
 import { words } from '../i18n';
-import { tick } from '../state/clock';
+import { shownNow } from '../state/past';
 
 /** The level at which a share begins to matter, and at which it is wrong. */
 export const WARN_AT = 80;
@@ -34,7 +34,7 @@ export function Micro({ value, testid }: { value: number | null; testid?: string
 /** An age that ticks by itself. */
 export function Age({ at, ago = false }: { at: number | null; ago?: boolean }) {
   if (at === null) return <>{words.value.common.none}</>;
-  const value = age(at, tick.value);
+  const value = age(at, shownNow.value);
   return <>{ago ? words.value.ago(value) : words.value.age(value)}</>;
 }
 

@@ -7,7 +7,6 @@
 
 import { batch, computed, signal, type Signal } from '@preact/signals';
 import type { DeviceView } from '../api/types';
-import { Ring } from './ring';
 
 /** How a device is, in the order of the list: what needs a hand first. */
 export const STATES = ['gwdown', 'hung', 'offline', 'degraded', 'restart', 'online', 'never'] as const;
@@ -45,13 +44,8 @@ export function countStates(devices: Iterable<DeviceView>): Counts {
   return counts;
 }
 
-/** Points of a row's network sparkline, gathered while the page is open. */
-export const TRAFFIC_POINTS = 48;
-
 export interface Entry {
   readonly view: Signal<DeviceView>;
-  /** Bytes per second, both directions together; null where not measured. */
-  readonly traffic: Ring;
   /** The newest value that `view` does not have yet. */
   next: DeviceView;
 }
@@ -129,13 +123,11 @@ export class Fleet {
   private put(device: DeviceView): void {
     const entry = this.entries.get(device.id);
     if (entry === undefined) {
-      const made: Entry = { view: signal(device), traffic: new Ring(TRAFFIC_POINTS), next: device };
-      note(made.traffic, device);
+      const made: Entry = { view: signal(device), next: device };
       this.entries.set(device.id, made);
       this.reshaped = true;
       return;
     }
-    if (device.latest !== null && device.latest.at !== entry.next.latest?.at) note(entry.traffic, device);
     if (moves(entry.next, device)) this.reshaped = true;
     entry.next = device;
     this.dirty.add(entry);
@@ -148,13 +140,6 @@ export class Fleet {
     this.dirty.delete(entry);
     this.reshaped = true;
   }
-}
-
-function note(traffic: Ring, device: DeviceView): void {
-  const latest = device.latest;
-  if (latest === null || !device.online) return;
-  const { network_down_bytes_per_s: down, network_up_bytes_per_s: up } = latest;
-  traffic.push(down === null && up === null ? null : (down ?? 0) + (up ?? 0));
 }
 
 /** Whether a change can move the device in the list, or change a count. */

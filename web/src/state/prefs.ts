@@ -3,6 +3,7 @@
 import { computed, effect, signal } from '@preact/signals';
 import { browserZone, setZone } from '../format/time';
 import type { Lang } from '../i18n/messages';
+import { parseColumns, USUAL, type Column } from '../list/columns';
 
 export type Theme = 'auto' | 'light' | 'dark';
 export interface Prefs {
@@ -10,6 +11,10 @@ export interface Prefs {
   theme: Theme;
   /** The time zone in which times and days are told; null: the browser's own. */
   zone: string | null;
+  /** Columns of the overview. */
+  columns: readonly Column[];
+  /** Whether the overview has its side panel. */
+  rail: boolean;
 }
 
 const KEY = 'openclaw-watch';
@@ -36,6 +41,8 @@ export function readPrefs(text: string | null, navigatorLanguage: string): Prefs
     lang: saved.lang === 'zh-CN' || saved.lang === 'en' ? saved.lang : /^zh/i.test(navigatorLanguage) ? 'zh-CN' : 'en',
     theme: saved.theme === 'light' || saved.theme === 'dark' ? saved.theme : 'auto',
     zone: typeof saved.zone === 'string' && knownZone(saved.zone) ? saved.zone : null,
+    columns: parseColumns(saved.columns),
+    rail: saved.rail !== false,
   };
 }
 
@@ -47,7 +54,7 @@ function stored(): string | null {
   }
 }
 
-export const prefs = signal<Prefs>(typeof document === 'undefined' ? { lang: 'en', theme: 'auto', zone: null } : readPrefs(stored(), navigator.language));
+export const prefs = signal<Prefs>(typeof document === 'undefined' ? { lang: 'en', theme: 'auto', zone: null, columns: USUAL, rail: true } : readPrefs(stored(), navigator.language));
 
 export function setPrefs(change: Partial<Prefs>): void {
   prefs.value = { ...prefs.value, ...change };

@@ -1,7 +1,7 @@
 // Bars over time, with what is usual and how much came from a cache. Drawn as SVG: at most 500 bars.
 
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { count, roundCount, usd } from '../format/cost';
+import { count, money, roundCount } from '../format/number';
 import { clockShort, wall } from '../format/time';
 import { words } from '../i18n';
 import { axis, cacheHit, valueOf, type Bar, type Plan, type Stacked, type Step } from './cost-plan';
@@ -53,7 +53,7 @@ export function CostChart({ plan, stack, usuals, spike, now, narrow, names, sele
   }, []);
 
   const bars = stack.bars;
-  const show = plan.unit === 'usd' ? usd : count;
+  const show = plan.unit === 'usd' ? money : count;
   const short = (value: number): string => (plan.unit === 'usd' ? `$${value > 0 && value < 1 ? value.toFixed(2) : roundCount(value)}` : roundCount(value));
   const height = narrow ? 216 : 304;
   const foot = height + CACHE_TOP + CACHE_HEIGHT;
@@ -223,7 +223,7 @@ function SpikeNote({ x, w, y, text, hint, width }: { x: number; w: number; y: nu
 function Tip({ bar, left, width, plan, stack, usual, now, names }: { bar: Bar | undefined; left: number; width: number; plan: Plan; stack: Stacked; usual: number | null; now: number; names: readonly string[] }) {
   const t = words.value.cost;
   if (!bar) return null;
-  const show = plan.unit === 'usd' ? usd : count;
+  const show = plan.unit === 'usd' ? money : count;
   const hit = cacheHit(bar.total);
   const toLeft = left > width - 240;
   const total = bar.total.tokens === 0 ? '–' : plan.unit === 'usd' && bar.total.unknown ? t.noPriceKnown : show(valueOf(bar.total, plan.unit));

@@ -1,7 +1,7 @@
 import { useEffect, useMemo, useState } from 'preact/hooks';
-import { getUsage, getUsageSummary, usageFile } from '../api/client';
+import { getCost, getCostSummary, usageFile } from '../api/client';
 import type { UsageGroupView, UsageSummaryView, UsageView } from '../api/types';
-import { change, count, dollars, usd } from '../format/cost';
+import { change, count, money } from '../format/number';
 import { dayKey } from '../format/days';
 import { wall } from '../format/time';
 import { words } from '../i18n';
@@ -83,15 +83,15 @@ export function Cost() {
   fleet.shape.value;
   const of = { device: plan.device, model: plan.model };
   const who = JSON.stringify([of, tz, today]);
-  const summary = useLoad(`summary ${who}`, (signal) => getUsageSummary(of, tz, signal), { everyMs: EVERY_MS });
+  const summary = useLoad(`summary ${who}`, (signal) => getCostSummary(of, tz, signal), { everyMs: EVERY_MS });
   const main = useLoad(
     `main ${who} ${plan.range} ${plan.step} ${plan.stack}`,
     async (signal) => {
       const now = serverNow();
       const span = spanOf(plan.range, now);
       const [groups, known] = await Promise.all([
-        getUsage(of, { ...span, by: `${plan.step},${plan.stack}`, tz, limit: SERIES }, signal),
-        getUsage(of, { from: baselineFrom(plan.step, span.from), to: span.to, by: plan.step, tz }, signal),
+        getCost(of, { ...span, by: `${plan.step},${plan.stack}`, tz, limit: SERIES }, signal),
+        getCost(of, { from: baselineFrom(plan.step, span.from), to: span.to, by: plan.step, tz }, signal),
       ]);
       return { plan, now, span, groups, known };
     },
@@ -103,10 +103,10 @@ export function Cost() {
       const now = serverNow();
       const past = spanBefore(plan.range, now);
       const [groups, before, early, triggers] = await Promise.all([
-        getUsage(of, { ...spanOf(plan.range, now), by: 'device,model', tz, limit: 99 }, signal),
-        getUsage(of, { ...past, by: 'device', tz, limit: 1000 }, signal),
-        getUsage(of, { from: past.from, to: past.from + (past.to - past.from) / 4, by: 'month', tz }, signal),
-        getUsage(of, { ...spanOf(plan.range, now), by: 'trigger', tz }, signal),
+        getCost(of, { ...spanOf(plan.range, now), by: 'device,model', tz, limit: 99 }, signal),
+        getCost(of, { ...past, by: 'device', tz, limit: 1000 }, signal),
+        getCost(of, { from: past.from, to: past.from + (past.to - past.from) / 4, by: 'month', tz }, signal),
+        getCost(of, { ...spanOf(plan.range, now), by: 'trigger', tz }, signal),
       ]);
       // Less than the whole of the time before cannot be compared.
       return { plan, groups, before: early.length > 0 ? before : null, triggers };
@@ -183,6 +183,9 @@ export function Cost() {
   );
 }
 
+/** Money in a column of dollars. */
+const amount = (value: number): string => money(value).replace('$', '');
+
 function Failed({ why, retry }: { why: string; retry: () => void }) {
   return (
     <div class="page-note" role="alert">
@@ -209,7 +212,7 @@ function Nothing() {
 /** Money, or that its price is not known. */
 function Money({ usage }: { usage: UsageView }) {
   if (usage.cost_usd === null) return <span class="chip dash">{words.value.cost.noPriceKnown}</span>;
-  return <>{usd(usage.cost_usd)}</>;
+  return <>{money(usage.cost_usd)}</>;
 }
 
 function Figures({ summary, failed }: { summary: UsageSummaryView | null; failed: boolean }) {
@@ -241,7 +244,7 @@ function Figures({ summary, failed }: { summary: UsageSummaryView | null; failed
         <small>
           {usualNow && more !== null ? (
             <>
-              <b class={much ? 'warn' : ''}>{more}</b> {t.vsUsual(usd(usualNow.cost_usd))}
+              <b class={much ? 'warn' : ''}>{more}</b> {t.vsUsual(money(usualNow.cost_usd))}
             </>
           ) : (
             t.tokens(count(today.tokens))
@@ -260,7 +263,7 @@ function Figures({ summary, failed }: { summary: UsageSummaryView | null; failed
         <div class="big">
           <Money usage={month} />
         </div>
-        <small>{last.cost_usd !== null && last.tokens > 0 ? t.lastMonth(usd(last.cost_usd)) : t.tokens(count(month.tokens))}</small>
+        <small>{last.cost_usd !== null && last.tokens > 0 ? t.lastMonth(money(last.cost_usd)) : t.tokens(count(month.tokens))}</small>
       </div>
       <div>
         <span class="l">{t.total}</span>
@@ -272,7 +275,7 @@ function Figures({ summary, failed }: { summary: UsageSummaryView | null; failed
       <div class="co-fc">
         <div>
           <span class="l">{t.forecast(wall(serverNow()).month)}</span>
-          <div class="big">{forecast?.cost_usd ? usd(forecast.cost_usd.mean) : '–'}</div>
+          <div class="big">{forecast?.cost_usd ? money(forecast.cost_usd.mean) : '–'}</div>
           <small>{forecast?.cost_usd ? t.forecastFrom(forecast.days) : t.noForecast}</small>
         </div>
         {forecast?.cost_usd && month.cost_usd !== null ? <ForecastBar spent={month.cost_usd} mean={forecast.cost_usd.mean} low={forecast.cost_usd.low} high={forecast.cost_usd.high} /> : null}
@@ -286,17 +289,17 @@ function ForecastBar({ spent, mean, low, high }: { spent: number; mean: number; 
   const most = Math.max(high, spent) * 1.06 || 1;
   const at = (value: number): string => `${((Math.max(value, 0) / most) * 100).toFixed(2)}%`;
   return (
-    <div class="co-fb" role="img" aria-label={`${t.spent(usd(spent))}, ${usd(low)} – ${usd(high)}`}>
+    <div class="co-fb" role="img" aria-label={`${t.spent(money(spent))}, ${money(low)} – ${money(high)}`}>
       <u>
         <s style={{ width: at(spent) }} />
         <em style={{ left: at(Math.max(low, spent)), width: `calc(${at(high)} - ${at(Math.max(low, spent))})` }} />
         <i style={{ left: at(mean) }} />
       </u>
       <p>
-        <span>{t.spent(usd(spent))}</span>
+        <span>{t.spent(money(spent))}</span>
         <span class="grow" />
         <span>
-          {usd(low)} – {usd(high)}
+          {money(low)} – {money(high)}
         </span>
       </p>
     </div>
@@ -359,7 +362,7 @@ function Filter({ name, drop }: { name: string; drop: () => void }) {
 
 function Legend({ name, title, stack, tone, sum, unit }: { name: string; title: string; stack: Stack; tone: string; sum: Sum; unit: Unit }) {
   const t = words.value.cost;
-  const value = unit === 'tokens' ? count(sum.tokens) : sum.unknown ? t.noPriceKnown : sum.usd === 0 && sum.flatUsd > 0 ? t.flat : usd(sum.usd);
+  const value = unit === 'tokens' ? count(sum.tokens) : sum.unknown ? t.noPriceKnown : sum.usd === 0 && sum.flatUsd > 0 ? t.flat : money(sum.usd);
   const inside = (
     <>
       <i class={`co-sw ${tone}`} aria-hidden="true" />
@@ -385,7 +388,7 @@ function Notes({ sum }: { sum: Sum }) {
       {sum.flatUsd > 0 ? (
         <span>
           <span class="chip">{t.flat}</span>
-          {t.flatText(usd(sum.flatUsd))}
+          {t.flatText(money(sum.flatUsd))}
         </span>
       ) : null}
       {sum.unpriced > 0 ? (
@@ -408,7 +411,7 @@ function Notes({ sum }: { sum: Sum }) {
       {sum.estimatedUsd > 0 ? (
         <span>
           <span class="chip">{t.estimated}</span>
-          {t.estimatedText(usd(sum.estimatedUsd))}
+          {t.estimatedText(money(sum.estimatedUsd))}
         </span>
       ) : null}
     </div>
@@ -449,7 +452,7 @@ function Shares({ stack, groups, unit }: { stack: Stack; groups: readonly UsageG
             <u>
               <s style={{ width: `${share.toFixed(1)}%` }} />
             </u>
-            <span class="r">{unit === 'tokens' ? count(value) : sum.unknown ? t.noPriceKnown : sum.usd === 0 && sum.flatUsd > 0 ? t.flat : usd(value)}</span>
+            <span class="r">{unit === 'tokens' ? count(value) : sum.unknown ? t.noPriceKnown : sum.usd === 0 && sum.flatUsd > 0 ? t.flat : money(value)}</span>
             <span class="r dim">{all > 0 ? `${Math.round(share)}%` : ''}</span>
           </div>
         );
@@ -474,11 +477,11 @@ function Behind({ bar, plan, usual: expected, of, tz, now }: { bar: Bar; plan: P
   const t = words.value.cost;
   const parts = useLoad(`${bar.key} ${plan.step} ${JSON.stringify(of)}`, async (signal) => {
     const span = { from: bar.from, to: bar.to };
-    const [devices, models, triggers] = await Promise.all(['device', 'model', 'trigger'].map((by) => getUsage(of, { ...span, by, tz, limit: BEHIND }, signal)));
+    const [devices, models, triggers] = await Promise.all(['device', 'model', 'trigger'].map((by) => getCost(of, { ...span, by, tz, limit: BEHIND }, signal)));
     return { devices: devices ?? [], models: models ?? [], triggers: triggers ?? [] };
   });
   const value = valueOf(bar.total, plan.unit);
-  const show = plan.unit === 'usd' ? usd : count;
+  const show = plan.unit === 'usd' ? money : count;
   const difference = expected === null ? null : value - expected;
   const over = bar.to <= now;
   // What makes up much of it.
@@ -536,7 +539,7 @@ function Cell({ sum, unit }: { sum: Sum; unit: Unit }) {
   if (sum.tokens === 0 && sum.turns === 0) return <td class="r z">–</td>;
   if (unit === 'tokens') return <td class="r">{count(sum.tokens)}</td>;
   if (sum.unknown) return <td class="r" title={t.unpricedText(count(sum.unpriced))}><span class="chip dash">{t.unpriced}</span></td>;
-  if (sum.usd < 0.005 && sum.flatUsd > 0) return <td class="r" title={t.flatText(usd(sum.flatUsd))}><span class="chip">{t.flat}</span></td>;
+  if (sum.usd < 0.005 && sum.flatUsd > 0) return <td class="r" title={t.flatText(money(sum.flatUsd))}><span class="chip">{t.flat}</span></td>;
   return (
     <td class="r">
       {sum.unmetered > 0 ? (
@@ -545,7 +548,7 @@ function Cell({ sum, unit }: { sum: Sum; unit: Unit }) {
           <span class="vh">{t.unmeteredCell(sum.unmetered)}</span>
         </span>
       ) : null}
-      {dollars(sum.usd)}
+      {amount(sum.usd)}
     </td>
   );
 }
@@ -607,7 +610,7 @@ function DeviceTable({ groups, before, range, unit }: { groups: readonly UsageGr
                   {row.cells.map((cell, i) => (
                     <Cell key={models[i]} sum={cell} unit={unit} />
                   ))}
-                  <td class="r tt">{unit === 'tokens' ? count(value) : row.total.unknown ? '–' : dollars(value)}</td>
+                  <td class="r tt">{unit === 'tokens' ? count(value) : row.total.unknown ? '–' : amount(value)}</td>
                   <td class="co-shr">
                     <u>
                       <s style={{ width: `${((value / most) * 100).toFixed(1)}%` }} />
@@ -621,10 +624,10 @@ function DeviceTable({ groups, before, range, unit }: { groups: readonly UsageGr
               <th scope="row">{t.all}</th>
               {totals.map((sum, i) => (
                 <td class="r" key={models[i]}>
-                  {unit === 'tokens' ? count(sum.tokens) : sum.unknown ? '–' : dollars(sum.usd)}
+                  {unit === 'tokens' ? count(sum.tokens) : sum.unknown ? '–' : amount(sum.usd)}
                 </td>
               ))}
-              <td class="r">{unit === 'tokens' ? count(total.tokens) : dollars(total.usd)}</td>
+              <td class="r">{unit === 'tokens' ? count(total.tokens) : amount(total.usd)}</td>
               <td />
               <td class="r">{versus(valueOf(total, unit), pastTotal)}</td>
             </tr>

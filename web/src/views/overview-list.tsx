@@ -1,40 +1,42 @@
 // The fleet as a table (a pooled virtual grid) and, on phones, as cards.
 
 import { signal } from '@preact/signals';
-import { useEffect, useRef } from 'preact/hooks';
-import type { DeviceView } from '../api/types';
-import { sparkPath } from '../charts/spark';
-import { rate, rateText, share } from '../format/number';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import type { DeviceView, TrendView } from '../api/types';
+import { count, money, rate, rateText, share } from '../format/number';
 import { ms } from '../format/time';
 import { words } from '../i18n';
-import { nextSort, sortText, type Line, type SortKey } from '../list/arrange';
+import { nextSort, sortText, type Line } from '../list/arrange';
+import { fit, type Column, type Fit } from '../list/columns';
 import { scrollToShow, type Tops } from '../list/window';
 import { VirtualList } from '../list/virtual';
+import { Cost } from '../parts/cost';
 import { Glyph } from '../parts/glyph';
 import { Icon } from '../parts/icon';
 import { Menu } from '../parts/menu';
+import { Beats, Spark, WeekBars } from '../parts/pictures';
 import { Age, Micro } from '../parts/values';
-import { tick } from '../state/clock';
 import { dialog } from '../state/dialogs';
-import { fleet, isProblem, stateOf, TRAFFIC_POINTS, type Entry } from '../state/fleet';
+import { isProblem, STATES, stateOf, type StateWord } from '../state/fleet';
+import { watch } from '../state/live';
+import { pastAt, shown, shownNow } from '../state/past';
+import { prefs } from '../state/prefs';
 import { deviceHref, go, setQuery } from '../state/router';
 import { isAdmin } from '../state/session';
+import { trends } from '../state/trends';
 import { deviceMenu } from './device-menu';
-import { active, sort, toggleGroup } from './overview-state';
-import { asOfText, reasonText } from './reason';
+import { active, behind, sort, toggleGroup } from './overview-state';
+import { asOfText, reasonText, sinceOf } from './reason';
 
 // Heights of the stylesheet's rows; the list needs them before a row exists.
 const ROW = 28;
 const ROW_WHY = 42;
 const GROUP = 28;
-const CARD = 68;
-const CARD_WHY = 88;
+const CARD = 92;
+const CARD_WHY = 112;
 const CARD_GROUP = 34;
 /** What stands still above the rows while the page scrolls: top bar, tools, column heads. */
 const COVER = 44 + 40 + 28;
-
-const SPARK_W = 96;
-const SPARK_H = 16;
 
 const kindOf = (line: Line): string => (line.kind === 'group' ? 'g' : 'd');
 const rowHeight = (line: Line): number => (line.kind === 'group' ? GROUP : line.problem ? ROW_WHY : ROW);
@@ -50,7 +52,7 @@ function OpenMenu() {
   // A list that comes back, perhaps for another login, has no menu open.
   useEffect(() => () => { menuOf.value = null; }, []);
   const open = menuOf.value;
-  const device = open ? fleet.get(open.id)?.view.value : undefined;
+  const device = open ? shown.value.get(open.id)?.view.value : undefined;
   if (!open || !device) return null;
   return (
     <Menu
@@ -65,32 +67,58 @@ function OpenMenu() {
   );
 }
 
-const COLUMNS: readonly { key: SortKey; label: keyof ReturnType<typeof columnWords>; class: string }[] = [
-  { key: 'name', label: 'device', class: 'c-name' },
-  { key: 'state', label: 'state', class: '' },
-  { key: 'cpu', label: 'cpu', class: 'r' },
-  { key: 'memory', label: 'memory', class: 'r' },
-  { key: 'disk', label: 'disk', class: 'r' },
-  { key: 'network', label: 'network', class: 'r h-net' },
-  { key: 'agent', label: 'agent', class: 'h-ver' },
-  { key: 'seen', label: 'seen', class: 'r h-seen' },
-];
-const columnWords = () => words.value.overview.columns;
+const RIGHT: ReadonlySet<Column> = new Set(['cpu', 'memory', 'disk', 'network', 'tokens', 'cost', 'error', 'seen']);
 
-function Head() {
+/** The list tells which devices can be seen: their pictures are asked for, and their changes come at once. */
+function useSeen(lines: readonly Line[]): (first: number, end: number) => void {
+  const now = useRef(lines);
+  now.current = lines;
+  const seen = useRef<string[]>([]);
+  useEffect(() => {
+    const again = setInterval(() => trends.want(seen.current, pastAt.peek()), RENEW_MS);
+    return () => {
+      clearInterval(again);
+      watch({ devices: [], others: 'state' });
+    };
+  }, []);
+  const at = pastAt.value;
+  const tell = (ids: readonly string[]): void => {
+    trends.want(ids, at);
+    watch(at === null ? { devices: ids.slice(0, MOST_WATCHED), others: 'values' } : { devices: [], others: 'state' });
+  };
+  useEffect(() => tell(seen.current), [at]);
+  return (first, end) => {
+    seen.current = now.current.slice(first, end).flatMap((line) => (line.kind === 'device' ? [line.id] : []));
+    tell(seen.current);
+  };
+}
+
+const RENEW_MS = 30_000;
+/** As many as the server takes in one message. */
+const MOST_WATCHED = 150;
+
+function Head({ columns }: { columns: readonly Column[] }) {
   const now = sort.value;
+  const t = words.value.overview;
   return (
     <div class="hd" role="row" aria-rowindex={1}>
-      {COLUMNS.map(({ key, label, class: className }) => (
-        <span key={key} role="columnheader" class={className} aria-sort={now.key === key ? (now.descending ? 'descending' : 'ascending') : 'none'}>
-          <button type="button" class={now.key === key ? 'on' : ''} onClick={() => setQuery({ sort: sortText(nextSort(now, key)) })}>
-            {columnWords()[label]}
-            <span class="arrow" aria-hidden="true">{now.key !== key ? '' : now.descending ? '↑' : '↓'}</span>
-          </button>
-        </span>
-      ))}
+      {columns.map((column) =>
+        column === 'beats' ? (
+          <span key={column} role="columnheader" class="h-hb">
+            {t.columns.beats}
+            <em>{t.now}</em>
+          </span>
+        ) : (
+          <span key={column} role="columnheader" class={`${RIGHT.has(column) ? 'r' : ''} ${column === 'name' ? 'c-name' : ''}`} aria-sort={now.key === column ? (now.descending ? 'descending' : 'ascending') : 'none'}>
+            <button type="button" class={now.key === column ? 'on' : ''} onClick={() => setQuery({ sort: sortText(nextSort(now, column)) })}>
+              {t.columns[column]}
+              <span class="arrow" aria-hidden="true">{now.key !== column ? '' : now.descending ? '↑' : '↓'}</span>
+            </button>
+          </span>
+        ),
+      )}
       <span role="columnheader">
-        <span class="vh">{columnWords().menu}</span>
+        <span class="vh">{t.columns.menu}</span>
       </span>
     </div>
   );
@@ -98,11 +126,24 @@ function Head() {
 
 const inText = (target: EventTarget | null): boolean => target instanceof HTMLElement && ['INPUT', 'TEXTAREA', 'SELECT'].includes(target.tagName);
 
+const FIRST_WIDTH = 1100;
+
 export function Table({ lines }: { lines: readonly Line[] }) {
   const grid = useRef<HTMLDivElement>(null);
   const place = useRef<{ tops: Tops; element: HTMLElement } | null>(null);
   const now = useRef(lines);
   now.current = lines;
+  const seen = useSeen(lines);
+  const [width, setWidth] = useState(FIRST_WIDTH);
+  useLayoutEffect(() => {
+    const element = grid.current;
+    if (!element) return;
+    const measured = new ResizeObserver(() => setWidth(element.clientWidth));
+    setWidth(element.clientWidth);
+    measured.observe(element);
+    return () => measured.disconnect();
+  }, []);
+  const fitted = fit(width, prefs.value.columns);
 
   function moveTo(index: number): void {
     const all = now.current;
@@ -161,27 +202,30 @@ export function Table({ lines }: { lines: readonly Line[] }) {
         tabIndex={0}
         aria-label={words.value.overview.table}
         aria-rowcount={lines.length + 1}
+        aria-colcount={fitted.columns.length + 1}
+        style={{ '--cols': fitted.template, '--gap': `${fitted.gap}px` }}
         aria-activedescendant={at !== null ? `row-${at}` : undefined}
         onKeyDown={onKeyDown}
         onFocus={(event) => {
           if (event.target === grid.current && indexOfActive() === -1) active.value = now.current.find((line) => line.kind === 'device')?.id ?? null;
         }}
       >
-        <Head />
+        <Head columns={fitted.columns} />
         <VirtualList
           class="rows"
           role="rowgroup"
           lines={lines}
           heightOf={rowHeight}
           kindOf={kindOf}
+          onSeen={seen}
           onLayout={(tops, element) => {
             place.current = { tops, element };
           }}
           render={(line, index, top, key) =>
             line.kind === 'group' ? (
-              <GroupRow key={key} line={line} top={top} index={index} />
+              <GroupRow key={key} line={line} top={top} index={index} span={fitted.columns.length + 1} />
             ) : (
-              <Row key={key} id={line.id} top={top} index={index} active={line.id === at} problem={line.problem} />
+              <Row key={key} id={line.id} top={top} index={index} active={line.id === at} problem={line.problem} fitted={fitted} />
             )
           }
         />
@@ -200,7 +244,7 @@ function GroupContent({ line }: { line: GroupLine }) {
       <Icon name={line.open ? 'down' : 'right'} size={12} />
       <b>{line.tag ?? t.untagged}</b>
       <span>{t.devices(line.count)}</span>
-      {(['offline', 'online', 'never'] as const).map((state) =>
+      {STATES.map((state) =>
         line.states[state] > 0 ? (
           <span key={state} class="gs">
             <Glyph shape={state} />
@@ -209,14 +253,21 @@ function GroupContent({ line }: { line: GroupLine }) {
           </span>
         ) : null,
       )}
+      <span class="grow" />
+      {line.tokens > 0 ? (
+        <span class="num sum">
+          {count(line.tokens)}
+          {line.cost > 0 ? ` · ${money(line.cost)}` : ''}
+        </span>
+      ) : null}
     </button>
   );
 }
 
-function GroupRow({ line, top, index }: { line: GroupLine; top: number; index: number }) {
+function GroupRow({ line, top, index, span }: { line: GroupLine; top: number; index: number; span: number }) {
   return (
     <div class="grp" role="row" aria-rowindex={index + 2} style={{ transform: `translateY(${top}px)` }}>
-      <span role="gridcell" aria-colspan={COLUMNS.length + 1}>
+      <span role="gridcell" aria-colspan={span}>
         <GroupContent line={line} />
       </span>
     </div>
@@ -229,6 +280,7 @@ interface RowProps {
   index: number;
   active: boolean;
   problem: boolean;
+  fitted: Fit;
 }
 
 /** Names that would break the line or its direction stay inside their place: text only, isolated. */
@@ -253,7 +305,7 @@ function Tags({ device }: { device: DeviceView }) {
   );
 }
 
-function Network({ entry, device }: { entry: Entry; device: DeviceView }) {
+function Network({ device, trend, spark }: { device: DeviceView; trend: TrendView | null; spark: boolean }) {
   const t = words.value.overview;
   const latest = device.latest;
   if (!latest) return null;
@@ -269,19 +321,57 @@ function Network({ entry, device }: { entry: Entry; device: DeviceView }) {
     <>
       {one(latest.network_down_bytes_per_s, '↓', t.down)}
       {one(latest.network_up_bytes_per_s, '↑', t.up)}
-      <svg class={`sp ${stale ? 'off-sp' : ''}`} width={SPARK_W} height={SPARK_H} viewBox={`0 0 ${SPARK_W} ${SPARK_H}`} aria-hidden="true">
-        <path d={sparkPath(entry.traffic.read(), TRAFFIC_POINTS, SPARK_W, SPARK_H)} fill="none" stroke="currentColor" stroke-width="1.1" stroke-linejoin="round" stroke-linecap="round" />
-      </svg>
+      {spark ? <Spark values={trend?.traffic ?? []} size={trend?.traffic.length ?? 2} stale={stale} /> : null}
     </>
+  );
+}
+
+/** An error so young is told in colour. */
+const FRESH_ERROR_MS = 30 * 60_000;
+
+function Version({ device }: { device: DeviceView }) {
+  const t = words.value.overview;
+  const openclaw = device.openclaw;
+  if (!openclaw || openclaw.state === 'not_installed') return <span class="dim">{openclaw ? t.noOpenClaw : words.value.common.none}</span>;
+  const older = openclaw.version ? (behind.value.get(openclaw.version) ?? 0) : 0;
+  const channels = openclaw.channels;
+  return (
+    <>
+      <span class={`vr ${older > 0 ? 'old' : ''}`} title={older > 0 ? t.behind(older) : undefined}>
+        <bdi>{openclaw.version ?? words.value.common.none}</bdi>
+        {older > 0 ? (
+          <i>
+            <span aria-hidden="true">↓{older}</span>
+            <span class="vh">{t.behind(older)}</span>
+          </i>
+        ) : null}
+      </span>
+      {channels ? (
+        <span class={`chn ${channels.up === 0 ? 'bad' : channels.up < channels.all ? 'part' : ''}`} title={t.channels(channels.up, channels.all)}>
+          {channels.up}/{channels.all}
+        </span>
+      ) : null}
+    </>
+  );
+}
+
+function LastError({ device }: { device: DeviceView }) {
+  const at = ms(device.last_error_at);
+  if (at === null) return null;
+  const fresh = shownNow.value - at < FRESH_ERROR_MS;
+  return (
+    <span class={`er ${fresh ? 'new' : ''}`}>
+      <Age at={at} />
+    </span>
   );
 }
 
 function Why({ device }: { device: DeviceView }) {
   const t = words.value;
-  const asOf = asOfText(t, device, tick.value);
+  const asOf = stateOf(device) === 'offline' ? asOfText(t, device, shownNow.value) : null;
   return (
     <>
-      {reasonText(t, device)}
+      <bdi>{reasonText(t, device)}</bdi>
       {asOf ? <i> · {asOf}</i> : null}
     </>
   );
@@ -308,18 +398,111 @@ function MenuButton({ id, name, tabIndex }: { id: string; name: string; tabIndex
   );
 }
 
-function Row({ id, top, index, active: isActive, problem }: RowProps) {
-  const entry = fleet.get(id);
+const TONE: Partial<Record<StateWord, string>> = { gwdown: 't-err', hung: 't-err', offline: 't-off', degraded: 't-warn', restart: 't-warn' };
+
+interface CellProps {
+  column: Column;
+  device: DeviceView;
+  state: StateWord;
+  trend: TrendView | null;
+  spark: boolean;
+}
+
+function Cell({ column, device, state, trend, spark }: CellProps) {
+  const latest = device.latest;
+  const never = state === 'never';
+  switch (column) {
+    case 'name':
+      return (
+        <span class="nm" role="gridcell">
+          <Glyph shape={state} />
+          <Name device={device} tabIndex={-1} />
+          <Tags device={device} />
+        </span>
+      );
+    case 'state': {
+      const since = sinceOf(device);
+      return (
+        <span class="st" role="gridcell">
+          {words.value.state[state]}{' '}
+          {since !== null ? (
+            <i>
+              <Age at={since} />
+            </i>
+          ) : null}
+        </span>
+      );
+    }
+    case 'beats':
+      return <span role="gridcell">{<Beats letters={never ? null : (trend?.beats ?? null)} />}</span>;
+    case 'openclaw':
+      return (
+        <span class="oc v" role="gridcell">
+          {never ? null : <Version device={device} />}
+        </span>
+      );
+    case 'cpu':
+      return <span role="gridcell">{never ? null : <Micro value={latest?.cpu_pct ?? null} testid="device-cpu" />}</span>;
+    case 'memory':
+      return <span role="gridcell">{never ? null : <Micro value={share(latest?.memory_used_bytes, latest?.memory_total_bytes)} testid="device-mem" />}</span>;
+    case 'disk':
+      return <span role="gridcell">{never ? null : <Micro value={share(latest?.disk_used_bytes, latest?.disk_total_bytes)} testid="device-disk" />}</span>;
+    case 'network':
+      return (
+        <span class={`net v ${spark ? 'with' : ''}`} role="gridcell">
+          <Network device={device} trend={trend} spark={spark} />
+        </span>
+      );
+    case 'tokens':
+      return (
+        <span class="tk v" role="gridcell">
+          {device.usage ? (
+            <>
+              <span class="num">{count(device.usage.today.tokens)}</span>
+              <WeekBars values={trend?.week ?? null} />
+            </>
+          ) : null}
+        </span>
+      );
+    case 'cost':
+      return (
+        <span class="r v" role="gridcell">
+          <Cost usage={device.usage?.today} />
+        </span>
+      );
+    case 'error':
+      return (
+        <span class="r" role="gridcell">
+          <LastError device={device} />
+        </span>
+      );
+    case 'agent':
+      return (
+        <span class="ver v cut" role="gridcell">
+          {device.agent_version ?? ''}
+        </span>
+      );
+    case 'seen':
+      // By the server's clock; `latest.at` is by the device's, which may be wrong.
+      return (
+        <span class="seen v r" role="gridcell">
+          {device.last_seen_at !== null ? <Age at={ms(device.last_seen_at)} /> : null}
+        </span>
+      );
+  }
+}
+
+function Row({ id, top, index, active: isActive, problem, fitted }: RowProps) {
+  const entry = shown.value.get(id);
   if (!entry) return null;
   const device = entry.view.value;
   const state = stateOf(device);
-  const latest = device.latest;
-  const stale = state === 'offline';
+  const trend = trends.picture(id).value;
   const why = problem && isProblem(device);
   return (
     <div
       id={`row-${id}`}
-      class={`row ${problem ? 'why t-off' : ''} ${stale ? 'stale' : ''} ${isActive ? 'active' : ''}`}
+      class={`row ${problem ? `why ${TONE[state] ?? ''}` : ''} ${state === 'offline' ? 'stale' : ''} ${isActive ? 'active' : ''}`}
       role="row"
       aria-rowindex={index + 2}
       aria-selected={isActive}
@@ -333,30 +516,9 @@ function Row({ id, top, index, active: isActive, problem }: RowProps) {
         go(deviceHref(id));
       }}
     >
-      <span class="nm" role="gridcell">
-        <Glyph shape={state} />
-        <Name device={device} tabIndex={-1} />
-        <Tags device={device} />
-      </span>
-      <span class="st" role="gridcell">
-        {words.value.state[state]}{' '}
-        <i>
-          <Age at={ms(state === 'never' ? device.created_at : device.since)} />
-        </i>
-      </span>
-      <span role="gridcell">{state === 'never' ? null : <Micro value={latest?.cpu_pct ?? null} testid="device-cpu" />}</span>
-      <span role="gridcell">{state === 'never' ? null : <Micro value={share(latest?.memory_used_bytes, latest?.memory_total_bytes)} testid="device-mem" />}</span>
-      <span role="gridcell">{state === 'never' ? null : <Micro value={share(latest?.disk_used_bytes, latest?.disk_total_bytes)} testid="device-disk" />}</span>
-      <span class="net v" role="gridcell">
-        <Network entry={entry} device={device} />
-      </span>
-      <span class="ver v" role="gridcell">
-        {device.agent_version ?? ''}
-      </span>
-      <span class="seen v r" role="gridcell">
-        {/* By the server's clock; `latest.at` is by the device's, which may be wrong. */}
-        {device.last_seen_at !== null ? <Age at={ms(device.last_seen_at)} /> : null}
-      </span>
+      {fitted.columns.map((column) => (
+        <Cell key={column} column={column} device={device} state={state} trend={trend} spark={fitted.spark} />
+      ))}
       <span class="mn" role="gridcell">
         <MenuButton id={id} name={device.name} tabIndex={isActive ? 0 : -1} />
       </span>
@@ -376,6 +538,7 @@ export function Cards({ lines }: { lines: readonly Line[] }) {
     },
     [],
   );
+  const seen = useSeen(lines);
   return (
     <>
       <VirtualList
@@ -384,6 +547,7 @@ export function Cards({ lines }: { lines: readonly Line[] }) {
         lines={lines}
         heightOf={cardHeight}
         kindOf={kindOf}
+        onSeen={seen}
         render={(line, index, top, key) =>
           line.kind === 'group' ? (
             <div key={key} class="cg" role="listitem" style={{ transform: `translateY(${top}px)` }}>
@@ -408,13 +572,25 @@ export function Cards({ lines }: { lines: readonly Line[] }) {
   );
 }
 
-function Card({ id, top, problem, first, last, at, of }: { id: string; top: number; problem: boolean; first: boolean; last: boolean; at: number; of: number }) {
-  const entry = fleet.get(id);
+interface CardProps {
+  id: string;
+  top: number;
+  problem: boolean;
+  first: boolean;
+  last: boolean;
+  at: number;
+  of: number;
+}
+
+function Card({ id, top, problem, first, last, at, of }: CardProps) {
+  const entry = shown.value.get(id);
   if (!entry) return null;
   const t = words.value;
   const device = entry.view.value;
   const state = stateOf(device);
   const latest = device.latest;
+  const trend = trends.picture(id).value;
+  const since = sinceOf(device);
   const bar = (label: string, value: number | null, testid: string) => (
     <span class="m3">
       <em>{label}</em>
@@ -423,7 +599,7 @@ function Card({ id, top, problem, first, last, at, of }: { id: string; top: numb
   );
   return (
     <div
-      class={`card ${problem ? 'why t-off' : ''} ${state === 'offline' ? 'stale' : ''} ${first ? 'first' : ''} ${last ? 'last' : ''}`}
+      class={`card ${problem ? `why ${TONE[state] ?? ''}` : ''} ${state === 'offline' ? 'stale' : ''} ${first ? 'first' : ''} ${last ? 'last' : ''}`}
       role="listitem"
       aria-posinset={at}
       aria-setsize={of}
@@ -437,11 +613,16 @@ function Card({ id, top, problem, first, last, at, of }: { id: string; top: numb
         <Name device={device} tabIndex={0} />
         <span class="st">
           {t.state[state]}{' '}
-          <i>
-            <Age at={ms(state === 'never' ? device.created_at : device.since)} />
-          </i>
+          {since !== null ? (
+            <i>
+              <Age at={since} />
+            </i>
+          ) : null}
         </span>
         <span class="grow" />
+        <span class="v c-cost">
+          <Cost usage={device.usage?.today} />
+        </span>
         <MenuButton id={id} name={device.name} tabIndex={0} />
       </div>
       {problem && isProblem(device) ? (
@@ -449,16 +630,14 @@ function Card({ id, top, problem, first, last, at, of }: { id: string; top: numb
           <Why device={device} />
         </div>
       ) : null}
+      <Beats letters={state === 'never' ? null : (trend?.beats ?? null)} />
       <div class="c2">
         <span class="cut v">
-          {state === 'never' || !latest ? null : device.online ? (
+          {state === 'never' || !latest ? null : (
             <>
-              {latest.network_down_bytes_per_s === null ? t.common.none : rate(latest.network_down_bytes_per_s)}
-              <i>↓</i> {latest.network_up_bytes_per_s === null ? t.common.none : rate(latest.network_up_bytes_per_s)}
-              <i>↑</i>
+              <bdi>{device.openclaw?.version ?? t.overview.noOpenClaw}</bdi>
+              {device.usage ? ` · ${count(device.usage.today.tokens)}` : ''}
             </>
-          ) : (
-            device.tags.join(' ')
           )}
         </span>
         {state === 'never' ? null : (

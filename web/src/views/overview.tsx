@@ -1,74 +1,105 @@
+import '../styles/overview.css';
 import { computed } from '@preact/signals';
-import { useEffect } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { words } from '../i18n';
 import { Glyph } from '../parts/glyph';
 import { Icon } from '../parts/icon';
+import { Popover } from '../parts/popover';
 import { stopwatch } from '../format/time';
 import { firstSort, sortText, type SortKey } from '../list/arrange';
+import { OPTIONAL } from '../list/columns';
 import { narrow } from '../parts/screen';
+import { followChanges } from '../state/changes';
 import { tick } from '../state/clock';
 import { dialog } from '../state/dialogs';
-import { fleet, type StateWord } from '../state/fleet';
+import { fleet } from '../state/fleet';
+import { followPast, pastAt, pastInfo, shown } from '../state/past';
+import { prefs, setPrefs } from '../state/prefs';
 import { query, setQuery } from '../state/router';
 import { isAdmin } from '../state/session';
 import { waiting } from '../state/waiting';
+import { explain, Problem } from '../parts/form';
 import { arranged, groupByTag, sort } from './overview-state';
 import { Cards, Table } from './overview-list';
+import { Rail } from './overview-rail';
+import { Strip, StripSkeleton } from './overview-strip';
+import { lazy } from './lazy';
 import { viewTitle } from './title';
+
+const PastBar = lazy(() => import('./past-bar').then((module) => module.PastBar), () => <div class="past" />);
+
+/** A wall display: no controls, and nothing that needs a hand. */
+export const onTheWall = computed(() => query.value.get('tv') === '1');
 
 export function Overview() {
   const title = words.value.overview.title;
   useEffect(() => {
     viewTitle.value = title;
   }, [title]);
+  useEffect(followChanges, []);
+  useEffect(followPast, []);
+  const tv = onTheWall.value;
+  useEffect(() => {
+    if (!tv) return;
+    document.documentElement.dataset.tv = '';
+    const release = keepAwake();
+    return () => {
+      delete document.documentElement.dataset.tv;
+      release();
+    };
+  }, [tv]);
   if (!fleet.loaded.value) return <OverviewSkeleton />;
   if (fleet.counts.value.all === 0) return <Empty />;
+  const looking = pastAt.value !== null;
+  const rail = prefs.value.rail && !narrow.value;
   return (
     <>
       <h1 class="vh">{title}</h1>
+      {looking ? <PastBar /> : null}
       <Strip />
       {narrow.value ? <div class="waiters"><Waiters /></div> : null}
-      <Tools />
-      <List />
+      {tv ? null : <Tools />}
+      <div class={`page ${rail ? '' : 'norail'}`}>
+        <div class="page-l">{looking && !shown.value.loaded.value ? <PastProblem /> : <List />}</div>
+        {rail ? <Rail /> : null}
+      </div>
     </>
   );
 }
 
-const picked = computed(() => query.value.get('state') as StateWord | null);
+/** The screen of a wall display does not go dark, where the browser lets us ask for that. */
+function keepAwake(): () => void {
+  let lock: WakeLockSentinel | null = null;
+  let released = false;
+  const take = (): void => {
+    if (document.visibilityState !== 'visible' || !('wakeLock' in navigator)) return;
+    navigator.wakeLock.request('screen').then(
+      (got) => {
+        lock = got;
+        if (released) void got.release();
+      },
+      () => {},
+    );
+  };
+  take();
+  document.addEventListener('visibilitychange', take);
+  return () => {
+    released = true;
+    document.removeEventListener('visibilitychange', take);
+    void lock?.release();
+  };
+}
 
-/** A sentence first, then filters. */
-function Strip() {
-  const t = words.value;
-  const counts = fleet.counts.value;
-  const chip = (state: StateWord) => (
-    <button
-      key={state}
-      type="button"
-      class={`f ${state === 'offline' && counts.offline > 0 ? 't-off' : ''}`}
-      aria-pressed={picked.value === state}
-      onClick={() => setQuery({ state: picked.value === state ? null : state })}
-    >
-      <Glyph shape={state} />
-      <b class="num">{counts[state]}</b>
-      {t.state[state]}
-    </button>
-  );
-  const [figure, rest] = t.overview.attention(counts.offline, counts.all);
+function PastProblem() {
+  const { problem } = pastInfo.value;
+  if (problem === null) return <RowsSkeleton />;
   return (
-    <section class="strip" aria-label={t.overview.title}>
-      <p class="head" role="status">
-        {counts.offline > 0 ? (
-          <>
-            <span class="big num err">{figure}</span> <span class="hl">{rest}</span>
-          </>
-        ) : (
-          <span class="hl fine">{counts.never > 0 ? t.overview.fineNever(counts.online, counts.never) : t.overview.fine(counts.all)}</span>
-        )}
-      </p>
-      <div class="chips" role="group" aria-label={t.overview.filters}>
-        {(['offline', 'online', 'never'] as const).map(chip)}
-      </div>
-    </section>
+    <div class="page-note">
+      <Problem text={explain(problem)} />
+      <button class="btn" type="button" onClick={() => setQuery({ t: null })}>
+        {words.value.past.back}
+      </button>
+    </div>
   );
 }
 
@@ -76,7 +107,7 @@ function Tools() {
   const t = words.value.overview;
   const text = query.value.get('q') ?? '';
   const { matching } = arranged.value;
-  const all = fleet.counts.value.all;
+  const all = shown.value.counts.value.all;
   return (
     <div class="tools">
       <label class="find">
@@ -99,40 +130,76 @@ function Tools() {
         />
         <kbd class="kbd" aria-hidden="true">/</kbd>
       </label>
-      <span class="dim hide-s" role="status">
+      <span class="dim hide-s cnt" role="status">
         {(sort.value.key === 'state' && !sort.value.descending ? t.count : t.countSorted)(matching, all)}
       </span>
       {narrow.value ? (
         <select class="in sort" aria-label={t.sortBy} value={sort.value.key} onChange={(event) => setQuery({ sort: sortText(firstSort(event.currentTarget.value as SortKey)) })}>
-          {PHONE_SORTS.map(([key, label]) => (
+          {PHONE_SORTS.map((key) => (
             <option key={key} value={key}>
-              {t.columns[label]}
+              {t.columns[key]}
             </option>
           ))}
         </select>
       ) : null}
       <span class="grow hide-s" />
       {narrow.value ? null : <Waiters />}
+      <button class="btn sm hide-s" type="button" aria-pressed={pastAt.value !== null} onClick={() => setQuery({ t: pastAt.value === null ? new Date(tick.value - HOUR_MS).toISOString().replace(/\.\d+Z$/, 'Z') : null })}>
+        <Icon name="history" size={13} />
+        {words.value.past.open}
+      </button>
       <span class="seg hide-s" role="group" aria-label={t.grouping}>
-        <button type="button" aria-pressed={!groupByTag.value} onClick={() => setQuery({ group: null })}>
+        <button type="button" aria-pressed={!groupByTag.value} onClick={() => setQuery({ group: 'none' })}>
           {t.noGroups}
         </button>
-        <button type="button" aria-pressed={groupByTag.value} onClick={() => setQuery({ group: 'tag' })}>
+        <button type="button" aria-pressed={groupByTag.value} onClick={() => setQuery({ group: null })}>
           {t.byTag}
         </button>
       </span>
+      {narrow.value ? null : <ColumnsButton />}
+      <button class="btn sm hide-s rail-b" type="button" aria-pressed={prefs.value.rail} onClick={() => setPrefs({ rail: !prefs.value.rail })}>
+        <Icon name="rail" size={13} />
+        {prefs.value.rail ? t.hideRail : t.showRail}
+      </button>
     </div>
   );
 }
 
-const PHONE_SORTS = [
-  ['state', 'state'],
-  ['name', 'device'],
-  ['cpu', 'cpu'],
-  ['memory', 'memory'],
-  ['disk', 'disk'],
-  ['network', 'network'],
-] as const;
+const HOUR_MS = 3_600_000;
+const PHONE_SORTS: readonly SortKey[] = ['state', 'name', 'cpu', 'memory', 'disk', 'network', 'tokens', 'cost', 'error', 'openclaw'];
+
+function ColumnsButton() {
+  const t = words.value.overview;
+  const button = useRef<HTMLButtonElement>(null);
+  const [open, setOpen] = useState(false);
+  const chosen = prefs.value.columns;
+  return (
+    <>
+      <button ref={button} class="btn sm" type="button" aria-haspopup="dialog" aria-expanded={open} onClick={() => setOpen(!open)}>
+        <Icon name="columns" size={13} />
+        {t.chooseColumns}
+      </button>
+      {open && button.current ? (
+        <Popover label={t.chooseColumns} anchor={button.current} close={() => setOpen(false)}>
+          {OPTIONAL.map((column) => (
+            <label key={column} class="check">
+              <input
+                type="checkbox"
+                checked={chosen.includes(column)}
+                onChange={(event) => {
+                  const on = event.currentTarget.checked;
+                  setPrefs({ columns: OPTIONAL.filter((other) => (other === column ? on : chosen.includes(other))) });
+                }}
+              />
+              {t.columns[column]}
+            </label>
+          ))}
+          <p class="hint">{t.columnsHint}</p>
+        </Popover>
+      ) : null}
+    </>
+  );
+}
 
 /** Devices that were given a key and are still expected, after the dialog was closed. */
 function Waiters() {
@@ -141,9 +208,10 @@ function Waiters() {
   return (
     <>
       {waiting.value.filter((wait) => !(open?.kind === 'add' && open.waitingFor === wait.added.id)).map((wait) => (
-        <button key={wait.added.id} type="button" class="btn sm" onClick={() => { dialog.value = { kind: 'add', waitingFor: wait.added.id }; }}>
+        <button key={wait.added.id} class="btn sm waiter" type="button" onClick={() => { dialog.value = { kind: 'add', waitingFor: wait.added.id }; }}>
           <Glyph shape="never" />
-          {words.value.overview.waitingFor(wait.added.name)} <span class="num dim">{stopwatch(tick.value - wait.madeAt)}</span>
+          <span class="cut">{words.value.overview.waitingFor(wait.added.name)}</span>
+          <time class="num">{stopwatch(tick.value - wait.madeAt)}</time>
         </button>
       ))}
     </>
@@ -208,29 +276,33 @@ function Empty() {
 
 const BULK = 'openclaw-watch device add NAME --json';
 
+function RowsSkeleton() {
+  return (
+    <div class="tb sks">
+      <div class="hd" />
+      {Array.from({ length: 18 }, (_, i) => (
+        <div class="row" key={i}>
+          <span class="sk" style={{ width: `${90 + ((i * 37) % 70)}px` }} />
+          <span class="sk w48" />
+          <span class="sk w34" />
+          <span class="sk w34" />
+          <span class="sk w34" />
+        </div>
+      ))}
+    </div>
+  );
+}
+
 /** The frame of the page before the first values: same places, no spinner. */
 export function OverviewSkeleton() {
   return (
     <div aria-busy="true" aria-label={words.value.common.loading} role="status">
       <h1 class="vh">{words.value.overview.title}</h1>
-      <div class="strip">
-        <span class="sk w300" />
-      </div>
+      <StripSkeleton />
       <div class="tools">
         <span class="find" />
       </div>
-      <div class="tb sks">
-        <div class="hd" />
-        {Array.from({ length: 18 }, (_, i) => (
-          <div class="row" key={i}>
-            <span class="sk" style={{ width: `${90 + ((i * 37) % 70)}px` }} />
-            <span class="sk w48" />
-            <span class="sk w34" />
-            <span class="sk w34" />
-            <span class="sk w34" />
-          </div>
-        ))}
-      </div>
+      <RowsSkeleton />
     </div>
   );
 }

@@ -1,10 +1,37 @@
 import type { DeviceView } from '../api/types';
 import { clockShort, ms } from '../format/time';
 import type { Messages } from '../i18n/messages';
+import { stateOf } from '../state/fleet';
 
-/** Why a device is offline, in words. Codes that this page does not know yet are shown as they are. */
-export function reasonText(t: Messages, device: DeviceView): string {
-  const code = device.reason;
+/** Why a device is as it is, in words; null when there is nothing to say. */
+export function reasonText(t: Messages, device: DeviceView): string | null {
+  const w = t.why;
+  const openclaw = device.openclaw;
+  switch (stateOf(device)) {
+    case 'offline':
+      return offlineText(t, device.reason);
+    case 'gwdown': {
+      const exit = openclaw?.exit;
+      if (exit == null) return w.ended;
+      return w.exit[exit.outcome](exit.reason);
+    }
+    case 'hung':
+      return w.hung;
+    case 'degraded': {
+      const channels = (openclaw?.failing ?? []).filter((part) => part.startsWith('channel:')).map((part) => part.slice('channel:'.length));
+      const parts = (openclaw?.failing ?? []).filter((part) => !part.startsWith('channel:'));
+      const said = [channels.length > 0 ? w.channels(channels.join(w.and)) : null, parts.length > 0 ? w.parts(parts.join(w.and)) : null, openclaw?.problem ?? null];
+      return said.filter(Boolean).join(w.then) || w.degraded;
+    }
+    case 'restart':
+      return w.restart(openclaw?.restart_for ?? '', openclaw?.version ?? '');
+    default:
+      return null;
+  }
+}
+
+/** Why a device is offline. Codes that this page does not know yet are shown as they are. */
+export function offlineText(t: Messages, code: string | null): string {
   if (code === null || code === '') return t.reason.unknown;
   const { other, ...known } = t.reason;
   return Object.hasOwn(known, code) ? known[code as keyof typeof known] : other(code.replaceAll('_', ' '));
@@ -14,4 +41,18 @@ export function reasonText(t: Messages, device: DeviceView): string {
 export function asOfText(t: Messages, device: DeviceView, now: number): string | null {
   const at = ms(device.latest?.at);
   return at === null ? null : t.asOf(clockShort(at, now));
+}
+
+/** Since when a device is in its state, as far as that is known. */
+export function sinceOf(device: DeviceView): number | null {
+  switch (stateOf(device)) {
+    case 'offline':
+      return ms(device.since);
+    case 'never':
+      return ms(device.created_at);
+    case 'gwdown':
+      return ms(device.openclaw?.exit?.at);
+    default:
+      return null;
+  }
 }

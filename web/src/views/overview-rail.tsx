@@ -1,0 +1,107 @@
+// Beside the list: what happened last. The newest error groups of the fleet, and which versions run.
+
+import { words } from '../i18n';
+import { ms } from '../format/time';
+import { Glyph, type Shape } from '../parts/glyph';
+import { Age } from '../parts/values';
+import { isNew, latestGroups } from '../state/changes';
+import { tick } from '../state/clock';
+import type { ErrorGroupView } from '../api/types';
+import { query } from '../state/router';
+import { versions } from './overview-state';
+
+export const LEVEL_SHAPE: Record<ErrorGroupView['level'], Shape> = { crash: 'critical', exception: 'error', error: 'error', warning: 'warning', unknown: 'info' };
+
+export function Rail() {
+  return (
+    <aside class="rail" aria-label={words.value.rail.label}>
+      <LatestErrors />
+      <Versions />
+    </aside>
+  );
+}
+
+function LatestErrors() {
+  const t = words.value.rail;
+  const groups = latestGroups.value;
+  return (
+    <>
+      <h2>
+        {t.errors} <span>{t.grouped}</span>
+        <a class="lk" href="/errors">
+          {words.value.common.all}
+        </a>
+      </h2>
+      {groups === null ? (
+        <ul aria-busy="true">
+          {Array.from({ length: 6 }, (_, i) => (
+            <li key={i}>
+              <span class="sk" />
+              <span class="sk" style={{ width: `${110 + ((i * 53) % 80)}px` }} />
+            </li>
+          ))}
+        </ul>
+      ) : groups.length === 0 ? (
+        <p class="none">{t.noErrors}</p>
+      ) : (
+        <ul>
+          {groups.map((group) => (
+            <li key={group.fingerprint}>
+              <Glyph shape={LEVEL_SHAPE[group.level]} />
+              <p class="mono">
+                <a href={`/errors?view=groups&group=${group.fingerprint}`}>
+                  <span class="vh">{words.value.level[group.level]}: </span>
+                  <bdi>{group.message}</bdi>
+                </a>
+              </p>
+              <time>
+                <Age at={ms(group.last_seen_at)} />
+              </time>
+              <small>
+                {isNew(group, tick.value) ? <span class="new">{t.fresh} · </span> : null}
+                {t.onDevices(group.devices)} · {t.times(group.count)}
+              </small>
+            </li>
+          ))}
+        </ul>
+      )}
+    </>
+  );
+}
+
+const SHADES = 4;
+
+function Versions() {
+  const t = words.value.rail;
+  const all = versions.value;
+  if (all.length === 0) return null;
+  const total = all.reduce((sum, each) => sum + each.devices, 0);
+  const wanted = query.value.get('q');
+  return (
+    <>
+      <h2>
+        {t.versions} <span class="num">{total}</span>
+      </h2>
+      <div class="vers">
+        <div class="vb" aria-hidden="true">
+          {all.map((each, i) => (
+            <i key={each.version} class={`v${Math.min(i, SHADES)}`} style={{ flexGrow: each.devices }} />
+          ))}
+        </div>
+        <dl>
+          {all.slice(0, 8).map((each, i) => (
+            <div key={each.version}>
+              <dt>
+                <i class={`v${Math.min(i, SHADES)}`} aria-hidden="true" />
+                <a class={wanted === `version:${each.version}` ? 'on' : ''} href={`/?q=version:${encodeURIComponent(each.version)}`}>
+                  <bdi>{each.version}</bdi>
+                </a>
+              </dt>
+              <dd class="r num">{each.devices}</dd>
+            </div>
+          ))}
+        </dl>
+      </div>
+    </>
+  );
+}
