@@ -17,8 +17,8 @@ use sqlx::migrate::Migrator;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 use store::{
-    AuditFilter, ErrorFilter, ErrorState, EventFilter, Fact, Metric, OutageFilter, Page, Range, Record, Role,
-    Search, Store, UsageBy, UsageFilter, UsageQuery, Zone,
+    AlertFilter, AuditFilter, ErrorFilter, ErrorState, EventFilter, Fact, Metric, OutageFilter, Page, Range,
+    Record, Role, Search, Store, UsageBy, UsageFilter, UsageQuery, Zone,
 };
 use tempfile::TempDir;
 
@@ -136,6 +136,14 @@ async fn answers(store: &Store, version: i64, key: &ApiKey) {
     let filter = OutageFilter { device: Some(id), ..OutageFilter::default() };
     let outages = store.outages(&filter, 9).await.unwrap();
     assert_eq!((outages.len(), outages[0].from, outages[0].to), (1, THEN.plus_millis(100_000), None));
+    if version < 10 {
+        return;
+    }
+    let filter = AlertFilter { device: Some(id), ..AlertFilter::default() };
+    let alerts = store.alerts(&filter, Page::first(9)).await.unwrap();
+    assert_eq!((alerts.len(), &*alerts[0].telling.title.zh), (1, &*format!("停止 {version}")));
+    assert_eq!(alerts[0].acknowledged, Some((THEN.plus_millis(20_000), "ann".to_owned())));
+    assert!(store.firing().error > 0);
 }
 
 #[tokio::test]
