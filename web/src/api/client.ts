@@ -5,7 +5,11 @@ import type {
   DeviceDetailView,
   DevicePatch,
   DeviceView,
+  ErrorGroupDetailView,
   ErrorGroupListView,
+  ErrorGroupPatch,
+  ErrorListView,
+  ErrorRecordView,
   ErrorView,
   FleetAtView,
   FleetEventListView,
@@ -173,6 +177,15 @@ export const getCost = (of: UsageOf, ask: { from: number; to: number; by: string
 export const getCostSummary = (of: UsageOf, tz: string, signal: AbortSignal): Promise<UsageSummaryView> => request('GET', `/api/v1/usage/summary${queryOf({ ...usageOf(of), tz })}`, { signal });
 /** A file of each quarter's usage. */
 export const usageFile = (format: 'csv' | 'jsonl', of: UsageOf, from: number, to: number): string => `/api/v1/usage/export${queryOf({ format, device: of.device, from: iso(from), to: iso(to) })}`;
+
+type Params = Readonly<Record<string, string | number | null | undefined>>;
+
+export const getErrors = (params: Params, signal: AbortSignal): Promise<ErrorListView> => request('GET', `/api/v1/errors${queryOf(params)}`, { signal });
+export const getError = (no: string, signal: AbortSignal): Promise<ErrorRecordView> => request('GET', `/api/v1/errors/${encodeURIComponent(no)}`, { signal });
+export const getGroups = (params: Params, signal: AbortSignal): Promise<ErrorGroupListView> => request('GET', `/api/v1/errors/groups${queryOf(params)}`, { signal });
+export const getGroup = (fingerprint: string, signal: AbortSignal): Promise<ErrorGroupDetailView> => request('GET', `/api/v1/errors/groups/${encodeURIComponent(fingerprint)}`, { signal });
+export const patchGroup = (fingerprint: string, patch: ErrorGroupPatch): Promise<ErrorGroupDetailView> => request('PATCH', `/api/v1/errors/groups/${encodeURIComponent(fingerprint)}`, { body: patch });
+export const errorsFile = (format: 'csv' | 'jsonl', params: Params): string => `/api/v1/errors/export${queryOf({ ...params, format })}`;
 
 /** Address of the live socket, on the host that served the page. */
 export function liveUrl(tz: string, at: { protocol: string; host: string } = location): string {
