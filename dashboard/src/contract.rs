@@ -9,7 +9,7 @@ use axum::http::{Method, Request, Response, StatusCode, header};
 use axum::{Router, body};
 use protocol::{Clock, DeviceId, KeyHash, Payload, Timestamp, TopicRoot};
 use serde_json::{Value, json};
-use store::{Actor, DeviceKind, Fact, NewKey, Record, RetainedRow, Role, Store};
+use store::{Actor, DeviceKind, Fact, NewKey, Record, RetainedRow, Role, Said, Severity, Store, Telling};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tower_service::Service as _;
@@ -88,6 +88,7 @@ impl World {
             Fact::Usage(device, Box::new(golden("usage-full"))),
             Fact::Log(device, Box::new(log)),
             Fact::Events(device, Box::new(golden("event-full"))),
+            Fact::Audit(device, Box::new(golden("audit-full"))),
             Fact::Nothing,
         ];
         let record = |fact| {
@@ -95,6 +96,10 @@ impl World {
             Record { received_at: NOW, fact, retain }
         };
         store.record(&facts.map(record)).await.unwrap();
+        let said = |text: &str| Said { en: text.to_owned(), zh: text.to_owned() };
+        let telling =
+            Telling { severity: Severity::Error, title: said("down"), detail: Some(said("crashed")) };
+        store.fire_alert(Some(device), "gateway_down", &telling).await.unwrap();
         let mut tokens = Vec::new();
         for role in [Role::Viewer, Role::Admin] {
             let token = protocol::new_secret();
@@ -254,6 +259,7 @@ impl World {
             })),
             "add_device" => Some(json!({ "name": "two", "tags": ["lab"] })),
             "change_device" => Some(json!({ "name": "three" })),
+            "change_alert" => Some(json!({ "acknowledged": true })),
             "change_error_group" => Some(json!({ "state": "resolved" })),
             id => {
                 let takes = operation.value.get("requestBody").is_some();

@@ -413,6 +413,7 @@ impl Gathered {
                 }
                 self.mark(true);
             }
+            Change::Alerts => {}
         }
     }
 

@@ -28,6 +28,8 @@ const DESCRIPTION: &str = include_str!("openapi.md");
         (name = "samples", description = "What was measured on a device over time."),
         (name = "outages", description = "When devices were away, and how much of the time they were there."),
         (name = "errors", description = "Errors, crashes and events of OpenClaw, as devices told them."),
+        (name = "alerts", description = "What somebody should know."),
+        (name = "security", description = "How safe devices are."),
         (name = "audit", description = "What people did on the server."),
         (name = "usage", description = "Tokens and what they cost."),
         (name = "accounts", description = "Who may log in or ask, and how their own login is secured."),
@@ -92,6 +94,14 @@ pub(crate) mod words {
 
     pub(crate) fn actor_kind() -> Object {
         one_of(&["user", "token", "cli", "server"])
+    }
+
+    pub(crate) fn severity() -> Object {
+        one_of(&store::Severity::ALL.map(store::Severity::as_str))
+    }
+
+    pub(crate) fn finding_severity() -> Object {
+        one_of(&["info", "warning", "critical", "unknown"])
     }
 
     pub(crate) fn error_level() -> Object {

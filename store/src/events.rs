@@ -1,5 +1,7 @@
 //! What happened on devices and to the server, and how safe devices are.
 
+use std::collections::HashMap;
+
 use protocol::{Audit, DeviceId, Event, EventKind, Payload as _, Timestamp};
 use sqlx::{QueryBuilder, Row as _, Sqlite, Transaction};
 
@@ -222,6 +224,19 @@ impl Store {
         .await
         .doing("reading events")?;
         Ok(rows.iter().filter_map(event).collect())
+    }
+
+    /// The last audit of each device that was ever looked at, and when that was.
+    pub async fn audits(&self) -> Result<HashMap<DeviceId, (Timestamp, Audit)>, Error> {
+        let query = sqlx::query(
+            "SELECT d.id AS device, a.at, a.body FROM audit a JOIN device d ON d.no = a.device_no",
+        );
+        let rows = self.reader().await?.fetch_all("reading audits", query).await?;
+        let audit = |row: &sqlx::sqlite::SqliteRow| {
+            let audit = Audit::decode(row.get::<&str, _>("body").as_bytes()).ok()?;
+            Some((DeviceId::parse(row.get("device")).ok()?, (Timestamp(row.get("at")), audit)))
+        };
+        Ok(rows.iter().filter_map(audit).collect())
     }
 
     /// The last audit of a device.

@@ -5,6 +5,7 @@
 //! (the fleet as it is now, who may do what) is kept in memory and changed after each commit. News goes out on
 //! [`Store::feed`] after the commit, never before: nothing is shown that is not stored.
 
+mod alerts;
 mod audit_log;
 mod backup;
 mod directory;
@@ -48,6 +49,7 @@ use protocol::{Clock, DeviceId, TopicRoot};
 use sqlx::SqlitePool;
 use tokio::sync::{broadcast, watch};
 
+pub use alerts::{Alert, AlertFilter, Firing, Said, Severity, Telling};
 pub use audit_log::{Actor, ActorKind, AuditEntry, AuditFilter, Deed, Subject};
 pub use backup::{Amounts, Backup, Progress, Restored, check_file, free_bytes, restore};
 pub use directory::WhyNot;
@@ -91,6 +93,8 @@ pub enum Change {
     Devices(Arc<[DeviceId]>),
     /// These devices are gone.
     Removed(Arc<[DeviceId]>),
+    /// An alert fires, says something else, is over, or somebody took note of it.
+    Alerts,
 }
 
 /// Changes that a slow receiver may be behind before it must start over.
@@ -228,6 +232,7 @@ struct Inner {
     feed: broadcast::Sender<Change>,
     fleet: Mutex<fleet::Fleet>,
     newest_error: AtomicI64,
+    firing: Mutex<Firing>,
     directory: Mutex<Arc<directory::Directory>>,
     directory_version: watch::Sender<u64>,
     used: used::Used,

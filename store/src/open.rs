@@ -110,6 +110,7 @@ impl Store {
                 feed: broadcast::Sender::new(FEED),
                 fleet: Mutex::new(fleet::Fleet::default()),
                 newest_error: std::sync::atomic::AtomicI64::new(0),
+                firing: Mutex::default(),
                 directory: Mutex::new(Arc::new(directory::Directory::default())),
                 directory_version: watch::Sender::new(0),
                 used: used::Used::default(),
@@ -120,6 +121,7 @@ impl Store {
         };
         let loaded = async {
             store.load_fleet().await?;
+            store.count_firing().await?;
             store.refresh_directory().await
         };
         loaded.await.map_err(|error| match error {

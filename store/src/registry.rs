@@ -236,6 +236,8 @@ impl Store {
         let now = self.inner.clock.now();
         audit_log::write(&mut edit.tx, now, by, &deed).await.doing("removing a device")?;
         edit.commit(id).await?;
+        // Its alerts went with it.
+        self.alerts_changed().await?;
         Ok(Ok(()))
     }
 

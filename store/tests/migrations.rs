@@ -17,8 +17,8 @@ use sqlx::migrate::Migrator;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 use store::{
-    AuditFilter, ErrorFilter, ErrorState, EventFilter, Fact, Metric, OutageFilter, Page, Range, Record, Role,
-    Search, Store, UsageBy, UsageFilter, UsageQuery, Zone,
+    AlertFilter, AuditFilter, ErrorFilter, ErrorState, EventFilter, Fact, Metric, OutageFilter, Page, Range,
+    Record, Role, Search, Store, UsageBy, UsageFilter, UsageQuery, Zone,
 };
 use tempfile::TempDir;
 
@@ -145,6 +145,14 @@ async fn answers(store: &Store, version: i64, key: &ApiKey) {
     assert!(store.has_two_factor(&format!("person {version}")).await.unwrap());
     let page = store.status_page().await.unwrap();
     assert_eq!((page.enabled, page.devices), (true, vec![id]));
+    if version < 10 {
+        return;
+    }
+    let filter = AlertFilter { device: Some(id), ..AlertFilter::default() };
+    let alerts = store.alerts(&filter, Page::first(9)).await.unwrap();
+    assert_eq!((alerts.len(), &*alerts[0].telling.title.zh), (1, &*format!("停止 {version}")));
+    assert_eq!(alerts[0].acknowledged, Some((THEN.plus_millis(20_000), "ann".to_owned())));
+    assert!(store.firing().error > 0);
 }
 
 #[tokio::test]

@@ -57,6 +57,12 @@ const VIEWS = [
   { name: 'add-device-waiting', path: () => '/', ready: '[data-testid=device-row]', go: (page, label, { broker }) => waiting(page, label, broker) },
   { name: 'edit-conflict', refused: '409', path: ({ fleet }) => `/devices/${fleet[2].id}`, ready: byId('device-menu'), go: (page, label, { change, fleet }) => conflict(page, label, change, fleet[2].id) },
   { name: 'rotate', path: ({ fleet }) => `/devices/${fleet[3].id}`, ready: byId('device-menu'), go: (page) => steps(page, [byId('device-menu'), '[role=menuitem] >> nth=2', '.seg.wrap button >> nth=2'], '.dlg .hint') },
+  { name: 'device', path: (w) => `/devices/${w.device('mac-mini-sz')}`, ready: '[data-ready=true]', whole: true },
+  { name: 'device-7d', path: (w) => `/devices/${w.device('tokyo-vps-2')}?range=7d&more=1`, ready: '[data-ready=true]' },
+  { name: 'device-year', path: (w) => `/devices/${w.device('bom-vps-1')}?range=1y`, ready: '[data-ready=true]' },
+  { name: 'device-zoom', path: (w) => `/devices/${w.device('hk-edge-02')}?from=${iso(Date.now() - 9 * DAY)}&to=${iso(Date.now() - 8 * DAY)}`, ready: '[data-ready=true]' },
+  { name: 'device-offline', path: (w) => `/devices/${w.device('saopaulo-1')}`, ready: '[data-ready=true]' },
+  { name: 'device-never', path: (w) => `/devices/${w.device('nas-attic')}`, ready: '[data-ready=true]' },
 ];
 
 /** Clicks what is named and fills what is named with its text, in that order, until something is there. */

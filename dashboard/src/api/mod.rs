@@ -5,6 +5,7 @@
     reason = "what `utoipa::path` makes of `params` names types by their whole path"
 )]
 
+pub(crate) mod alerts;
 mod audit_log;
 mod devices;
 mod errors;
@@ -17,6 +18,7 @@ mod me;
 mod outages;
 mod parse;
 mod samples;
+pub(crate) mod security;
 mod server;
 mod session;
 pub(crate) mod status_page;
@@ -66,6 +68,9 @@ pub(crate) fn resources() -> OpenApiRouter<App> {
         .routes(routes!(errors::groups))
         .routes(routes!(errors::show_group, errors::change_group))
         .routes(routes!(export::all_errors))
+        .routes(routes!(security::list))
+        .routes(routes!(alerts::list))
+        .routes(routes!(alerts::change))
         .routes(routes!(events::list))
         .routes(routes!(export::all_events))
         .routes(routes!(audit_log::list))

@@ -1,1 +1,1 @@
-import{Cn as e,Q as t,Y as n}from"./core.js";import{r}from"./app.js";function i(){let i=t.value.cost.title;return e(()=>{r.value=i},[i]),n(`h1`,{class:`note-h`,children:i})}export{i as Cost};
+import{$ as e,X as t,kn as n}from"./core.js";import{r}from"./app.js";function i(){let i=e.value.cost.title;return n(()=>{r.value=i},[i]),t(`h1`,{class:`note-h`,children:i})}export{i as Cost};

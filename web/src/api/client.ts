@@ -9,7 +9,11 @@ import type {
   DeviceDetailView,
   DevicePatch,
   DeviceView,
+  ErrorGroupDetailView,
   ErrorGroupListView,
+  ErrorGroupPatch,
+  ErrorListView,
+  ErrorRecordView,
   ErrorView,
   FleetAtView,
   FleetEventListView,
@@ -36,6 +40,7 @@ import type {
   TokenView,
   TrendsView,
   TrendView,
+  UptimeView,
   UsageGroupView,
   UsageSummaryView,
 } from './types';
@@ -143,6 +148,8 @@ export async function getTrends(ids: readonly string[], at: Date | null, zone: s
 export const getUsageSummary = (zone: string, filter: Record<string, string> = {}): Promise<UsageSummaryView> => request('GET', `/api/v1/usage/summary?${zoned(zone, filter)}`);
 export const getUsage = (filter: Record<string, string>, zone: string, signal?: AbortSignal): Promise<UsageGroupView[]> =>
   request('GET', `/api/v1/usage?${zoned(zone, filter)}`, signal ? { signal } : {});
+export const getUptime = (id: string, filter: Record<string, string>, zone: string, signal?: AbortSignal): Promise<UptimeView[]> =>
+  request('GET', `${device(id)}/uptime?${zoned(zone, filter)}`, signal ? { signal } : {});
 export const getErrorGroups = (filter: Record<string, string>, signal?: AbortSignal): Promise<ErrorGroupListView> =>
   request('GET', `/api/v1/errors/groups?${new URLSearchParams(filter)}`, signal ? { signal } : {});
 export const getEvents = (filter: Record<string, string>, signal?: AbortSignal): Promise<FleetEventListView> =>
@@ -192,6 +199,12 @@ export const METRICS = [
   'disk_total_bytes',
   'network_up_bytes_per_s',
   'network_down_bytes_per_s',
+  'gateway_rss_bytes',
+  'gateway_event_loop_ms',
+  'gateway_cpu_pct',
+  'load1',
+  'temperature_celsius',
+  'swap_used_bytes',
 ] as const;
 export type Metric = (typeof METRICS)[number];
 
@@ -199,6 +212,42 @@ export function getSamples(id: string, from: Date, to: Date, points: number, sig
   const query = new URLSearchParams({ from: from.toISOString(), to: to.toISOString(), points: String(points), metrics: METRICS.join(',') });
   return request('GET', `${device(id)}/samples?${query}`, { signal });
 }
+
+/** A query of what is known; what is null or empty is left out. */
+function queryOf(params: Readonly<Record<string, string | number | null | undefined>>): string {
+  const query = new URLSearchParams();
+  for (const [key, value] of Object.entries(params)) if (value !== null && value !== undefined && value !== '') query.set(key, String(value));
+  const text = query.toString();
+  return text === '' ? '' : `?${text}`;
+}
+
+/** Whose usage: of a device, and of a model as groups name it, `provider/model`. */
+export interface UsageOf {
+  device: string | null;
+  model: string | null;
+}
+
+const usageOf = ({ device: id, model }: UsageOf): Record<string, string | null> => {
+  const slash = model?.indexOf('/') ?? -1;
+  return { device: id, provider: model === null || slash < 0 ? null : model.slice(0, slash), model: model === null ? null : model.slice(slash + 1) };
+};
+
+const iso = (at: number): string => new Date(at).toISOString();
+
+export const getCost = (of: UsageOf, ask: { from: number; to: number; by: string; tz: string; limit?: number }, signal: AbortSignal): Promise<UsageGroupView[]> =>
+  request('GET', `/api/v1/usage${queryOf({ ...usageOf(of), ...ask, from: iso(ask.from), to: iso(ask.to) })}`, { signal });
+export const getCostSummary = (of: UsageOf, tz: string, signal: AbortSignal): Promise<UsageSummaryView> => request('GET', `/api/v1/usage/summary${queryOf({ ...usageOf(of), tz })}`, { signal });
+/** A file of each quarter's usage. */
+export const usageFile = (format: 'csv' | 'jsonl', of: UsageOf, from: number, to: number): string => `/api/v1/usage/export${queryOf({ format, device: of.device, from: iso(from), to: iso(to) })}`;
+
+type Params = Readonly<Record<string, string | number | null | undefined>>;
+
+export const getErrors = (params: Params, signal: AbortSignal): Promise<ErrorListView> => request('GET', `/api/v1/errors${queryOf(params)}`, { signal });
+export const getError = (no: string, signal: AbortSignal): Promise<ErrorRecordView> => request('GET', `/api/v1/errors/${encodeURIComponent(no)}`, { signal });
+export const getGroups = (params: Params, signal: AbortSignal): Promise<ErrorGroupListView> => request('GET', `/api/v1/errors/groups${queryOf(params)}`, { signal });
+export const getGroup = (fingerprint: string, signal: AbortSignal): Promise<ErrorGroupDetailView> => request('GET', `/api/v1/errors/groups/${encodeURIComponent(fingerprint)}`, { signal });
+export const patchGroup = (fingerprint: string, patch: ErrorGroupPatch): Promise<ErrorGroupDetailView> => request('PATCH', `/api/v1/errors/groups/${encodeURIComponent(fingerprint)}`, { body: patch });
+export const errorsFile = (format: 'csv' | 'jsonl', params: Params): string => `/api/v1/errors/export${queryOf({ ...params, format })}`;
 
 /** Address of the live socket, on the host that served the page. */
 export function liveUrl(tz: string, at: { protocol: string; host: string } = location): string {

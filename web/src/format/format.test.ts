@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { bytesOf, bytesText, niceCeil, percent, rate, share, short, whole, change, count, money } from './number';
+import { bytesOf, bytesText, niceCeil, percent, rate, share, short, whole, change, count, money, roundCount } from './number';
 import { age, clockShort, ms, span, stopwatch, zone, date, dateTime, offsetMinutes, setZone } from './time';
 
 const GB = 1024 ** 3;
@@ -134,4 +134,8 @@ describe('another zone', () => {
     expect(offsetMinutes(at)).toBe(-210);
     setZone(null);
   });
+});
+
+it('leaves zeros out where they say nothing', () => {
+  expect([0, 200, 1000, 1500, 2_250_000, 20_000_000].map(roundCount)).toEqual(['0', '200', '1K', '1.5K', '2.25M', '20M']);
 });

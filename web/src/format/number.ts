@@ -109,3 +109,6 @@ export function change(now: number, before: number): string | null {
   const pct = Math.round((now / before - 1) * 100);
   return `${pct > 0 ? '+' : pct < 0 ? '−' : ''}${Math.abs(pct) > 999 ? '>999' : Math.abs(pct)}%`;
 }
+
+/** A count without needless zeros, for an axis: `200`, `1.5K`, `20M`. */
+export const roundCount = (value: number): string => count(value).replace(/\.0+(?=[A-Z]?$)|(\.\d*[1-9])0+(?=[A-Z]?$)/, '$1');
