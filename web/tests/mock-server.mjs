@@ -287,7 +287,13 @@ export async function startMock({ port = 0, size = 40, login = false, setup = fa
       return json(response, 200, session());
     }
     if (!state.user) return fail(response, 401, 'login_required', 'log in first');
-    if (path === '/connection-attempts') return json(response, 200, []);
+    // Enough of the other resources for a page that is not about them.
+    if (['/connection-attempts', '/usage'].includes(path)) return json(response, 200, []);
+    if (['/events', '/errors/groups', '/outages'].includes(path)) return json(response, 200, { items: [], next: null });
+    if (path === '/usage/summary') {
+      const [today, month] = [used(16_000_000), used(300_000_000)];
+      return json(response, 200, { tz: 'UTC', today, yesterday: today, this_month: month, last_month: month, total: month, usual_today: null, forecast: null, cache_hit_pct: null });
+    }
     if (method !== 'GET' && request.headers['x-csrf-token'] !== state.csrf) return fail(response, 403, 'csrf', 'the CSRF token is missing');
     if (path === '/logout' && method === 'POST') {
       state.user = null;
