@@ -692,6 +692,7 @@ mod tests {
             crate::api::security::FailedAuditView,
             crate::api::fleet::TrendsView,
             crate::api::fleet::TrendView,
+            crate::live::FiringView,
             crate::live::Frame,
         );
         out.push_str(

@@ -1,1 +1,1 @@
-import{$ as e,X as t,kn as n}from"./core.js";import{r}from"./app.js";function i(){let i=e.value.alerts.title;return n(()=>{r.value=i},[i]),t(`h1`,{class:`note-h`,children:i})}export{i as Alerts};
+import{Ot as e,Tt as t,zr as n}from"./core.js";import{r}from"./app.js";function i(){let i=e.value.alerts.title;return n(()=>{r.value=i},[i]),t(`h1`,{class:`note-h`,children:i})}export{i as Alerts};
