@@ -289,6 +289,13 @@ export async function startMock({ port = 0, size = 40, login = false, setup = fa
       return json(response, 200, session());
     }
     if (!state.user) return fail(response, 401, 'login_required', 'log in first');
+    // Enough of the other resources for a page that is not about them.
+    if (['/connection-attempts', '/usage'].includes(path)) return json(response, 200, []);
+    if (['/events', '/errors/groups', '/outages'].includes(path)) return json(response, 200, { items: [], next: null });
+    if (path === '/usage/summary') {
+      const [today, month] = [used(16_000_000), used(300_000_000)];
+      return json(response, 200, { tz: 'UTC', today, yesterday: today, this_month: month, last_month: month, total: month, usual_today: null, forecast: null, cache_hit_pct: null });
+    }
     if (method !== 'GET' && request.headers['x-csrf-token'] !== state.csrf) return fail(response, 403, 'csrf', 'the CSRF token is missing');
     if (path === '/logout' && method === 'POST') {
       state.user = null;
@@ -321,7 +328,9 @@ export async function startMock({ port = 0, size = 40, login = false, setup = fa
     }
     if (method === 'GET') return json(response, 200, detail(device));
     if (method === 'PATCH') {
-      Object.assign(device, await body(request));
+      const { rev, ...change } = await body(request);
+      if (rev !== undefined && rev !== device.rev) return fail(response, 409, 'conflict', 'somebody else has changed this device meanwhile');
+      Object.assign(device, change, { rev: device.rev + 1 });
       changed(device);
       return json(response, 200, device);
     }

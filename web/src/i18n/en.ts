@@ -907,6 +907,7 @@ export const en = {
     legendUsed: 'database now',
     legendSettled: 'when it has settled',
     legendFree: 'free',
+    between: ' ',
     estimate: 'An estimate by what came in lately.',
   },
   backups: {

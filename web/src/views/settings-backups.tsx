@@ -31,7 +31,7 @@ export function BackupsSection() {
         <>
           <section class="panel">
             <div class="ph">
-              <h2>{t.title}</h2>
+              <Last view={view} />
               <span class="grow" />
               <button type="button" class="btn sm" data-testid="backup-make" disabled={running || work.busy} aria-busy={running} onClick={() => work.run(async () => backups.take(await makeBackup()))}>
                 {running ? t.making : t.make}
@@ -39,7 +39,6 @@ export function BackupsSection() {
             </div>
             <div class="pad">
               {work.problem ? <Problem text={work.problem} /> : null}
-              <Last view={view} />
               <p class="said">{view.every_h === 0 ? t.noSchedule : t.schedule(view.every_h, view.keep)}</p>
             </div>
             <div class="li">

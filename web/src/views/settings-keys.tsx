@@ -14,7 +14,7 @@ import { Loading, useLoad } from '../parts/load';
 import { Line, Secret } from '../parts/secret';
 import { Age } from '../parts/values';
 import { fleet } from '../state/fleet';
-import { lines } from './settings-logic';
+import { fingerprint, lines } from './settings-logic';
 
 export function KeysSection() {
   const t = words.value;
@@ -25,7 +25,6 @@ export function KeysSection() {
   return (
     <section class="panel">
       <div class="ph">
-        <h2>{t.accessKeys.title}</h2>
         <span class="dim">{t.accessKeys.text}</span>
         <span class="grow" />
         <button type="button" class="btn sm" data-testid="key-add" onClick={() => setAdding(true)}>
@@ -198,7 +197,7 @@ function Added({ added, close }: { added: AddedKeyView & { name: string }; close
       ))}
       {added.pin ? (
         <p class="hint">
-          {t.accessKeys.fingerprint} <code class="long">{added.pin}</code>
+          {t.accessKeys.fingerprint} <code class="long">{fingerprint(added.pin)}</code>
         </p>
       ) : null}
     </Dialog>

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { AttemptView, KeyView, RetentionView } from '../api/types';
-import { aboutWaiting, isSection, keysByDevice, lines, outlook, priceSnippet } from './settings-logic';
+import { aboutWaiting, fingerprint, isSection, keysByDevice, lines, outlook, priceSnippet } from './settings-logic';
 
 const attempt = (change: Partial<AttemptView>): AttemptView => ({
   at: '2026-11-20T08:00:00.000Z', address: '192.0.2.1', outcome: 'unknown_key', device: null, device_name: null, detail: null, client: 'tcp', count: 1, ...change,
@@ -11,6 +11,8 @@ describe('settings', () => {
     expect(isSection('keys')).toBe(true);
     expect(isSection('constructor')).toBe(false);
   });
+
+  it('write a pin as openssl does', () => expect(fingerprint('sha256:0a1bff')).toBe('0A:1B:FF'));
 
   it('take one filter a line', () => expect(lines(' home/# \n\n a/+/b')).toEqual(['home/#', 'a/+/b']));
 

@@ -26,6 +26,9 @@ export function keysByDevice(keys: readonly KeyView[]): Map<string, KeyView[]> {
   return all;
 }
 
+/** A pin as `openssl x509 -fingerprint` writes it: `AB:CD:…`. */
+export const fingerprint = (pin: string): string => (pin.replace(/^sha256:/, '').toUpperCase().match(/../g) ?? []).join(':');
+
 /** A text as TOML writes it. */
 export const toml = (text: string): string => JSON.stringify(text).replace(/\u007f/g, '\\u007f');
 

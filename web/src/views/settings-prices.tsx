@@ -202,7 +202,7 @@ function Table({ view }: { view: PricesView }) {
         <span class="grow" />
         <input class="in small" type="search" value={find} placeholder={t.filter} aria-label={t.filter} onInput={(event) => setFind(event.currentTarget.value)} />
       </div>
-      <div class="scroll tall">
+      <div class="scroll tall" role="region" aria-label={t.table} tabIndex={0}>
         <table class="t stack">
           <thead>
             <tr>

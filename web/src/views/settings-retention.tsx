@@ -75,7 +75,7 @@ function Forecast({ view }: { view: RetentionView }) {
             </p>
           </>
         ) : null}
-        <p class="said">{said.join(' ')}</p>
+        <p class="said">{said.join(t.between)}</p>
         {view.max_bytes > 0 ? <p class="said">{t.limit(bytesText(view.max_bytes))}</p> : null}
       </div>
     </section>

@@ -26,7 +26,6 @@ export function TokensSection() {
   return (
     <section class="panel">
       <div class="ph">
-        <h2>{t.tokens.title}</h2>
         <span class="dim">{t.tokens.text}</span>
         <span class="grow" />
         <button type="button" class="btn sm" data-testid="token-add" onClick={() => setAdding(true)}>

@@ -26,7 +26,6 @@ export function UsersSection() {
   return (
     <section class="panel">
       <div class="ph">
-        <h2>{t.users.title}</h2>
         <span class="dim">{t.users.text}</span>
         <span class="grow" />
         <button type="button" class="btn sm" data-testid="user-add" onClick={() => setOpen({ kind: 'add' })}>
