@@ -36,6 +36,14 @@ impl broker::Directory for One {
         Box::pin(std::future::ready(()))
     }
 
+    fn why_not(&self, _: &ApiKey) -> broker::WhyNot {
+        broker::WhyNot::Unknown
+    }
+
+    fn knows(&self, _: DeviceId) -> bool {
+        true
+    }
+
     fn current(&self, _: KeyId) -> Option<Identity> {
         Some(self.0.clone())
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 
+use crate::attempts::{AttemptOutcome, Caller, Via, tls_detail};
 use crate::config::PlainText;
 use crate::hub::{Hub, lock};
 use crate::limiter::{Limiter, subnet};
@@ -105,15 +106,18 @@ pub(crate) async fn listen(hub: Arc<Hub>, listener: TcpListener, tls: Option<Tls
         };
         pause = Duration::from_millis(10);
         count(&hub.metrics.connections_accepted);
+        let caller = Caller { address: peer.ip().to_canonical(), via: Via::Tcp };
         if !limiter.admit(peer.ip(), Instant::now().into_std()) {
             count(&hub.metrics.refused_rate);
+            hub.note(caller, AttemptOutcome::Limited, None, Some("rate".into()));
             continue;
         }
         let Some(admission) = doorstep.admit(&hub, peer.ip()) else {
             count(&hub.metrics.refused_unauthenticated);
+            hub.note(caller, AttemptOutcome::Limited, None, Some("unauthenticated".into()));
             continue;
         };
-        hub.tasks.spawn(connection(hub.clone(), stream, peer, tls.clone(), admission));
+        hub.tasks.spawn(connection(hub.clone(), stream, caller, tls.clone(), admission));
     }
 }
 
@@ -128,23 +132,24 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
 async fn connection(
     hub: Arc<Hub>,
     stream: TcpStream,
-    peer: SocketAddr,
+    caller: Caller,
     tls: Option<TlsAcceptor>,
     admission: Admission,
 ) {
     let deadline = Instant::now() + Duration::from_secs(hub.config.handshake_timeout_s);
     // Boxed: what a handshake needs is not kept for the life of the connection.
-    let Ok(opened) = timeout_at(deadline, Box::pin(open(&hub, stream, peer, tls))).await else {
+    let Ok(opened) = timeout_at(deadline, Box::pin(open(&hub, stream, caller, tls))).await else {
         count(&hub.metrics.refused_timeout);
+        hub.note(caller, AttemptOutcome::TimedOut, None, None);
         return;
     };
     match opened {
         Some((Protocol::Mqtt, stream, input)) => {
-            session::serve(hub, stream, input, false, deadline, admission).await;
+            session::serve(hub, stream, input, caller, deadline, admission).await;
         }
         Some((Protocol::Http, stream, input)) => {
             count(&hub.metrics.http_requests);
-            Box::pin(http::serve(hub, stream, input, deadline, admission)).await;
+            Box::pin(http::serve(hub, stream, input, caller, deadline, admission)).await;
         }
         None => {}
     }
@@ -158,7 +163,7 @@ enum Protocol {
 async fn open(
     hub: &Hub,
     stream: TcpStream,
-    peer: SocketAddr,
+    caller: Caller,
     tls: Option<TlsAcceptor>,
 ) -> Option<(Protocol, Stream, BytesMut)> {
     if let Err(error) = prepare(&stream) {
@@ -166,8 +171,10 @@ async fn open(
         return None;
     }
     let mut first = [0u8; 1];
+    let refused = |outcome, detail| hub.note(caller, outcome, None, detail);
     if stream.peek(&mut first).await.ok()? == 0 {
         count(&hub.metrics.refused_protocol);
+        refused(AttemptOutcome::NotMqtt, Some("closed".into()));
         return None;
     }
     let mut stream: Stream = match (tls, first) {
@@ -175,19 +182,21 @@ async fn open(
             Ok(stream) => Box::new(stream),
             Err(error) => {
                 count(&hub.metrics.refused_tls);
-                debug!(peer.address = %peer.ip(), error = %error, "TLS handshake failed");
+                refused(AttemptOutcome::TlsFailed, Some(tls_detail(&error)));
+                debug!(peer.address = %caller.address, error = %error, "TLS handshake failed");
                 return None;
             }
         },
         _ => {
             let allowed = match hub.config.plain_text {
                 PlainText::Never => false,
-                PlainText::Loopback => subnet(peer.ip()).is_loopback(),
+                PlainText::Loopback => subnet(caller.address).is_loopback(),
                 PlainText::Everywhere => true,
             };
             if !allowed {
                 count(&hub.metrics.refused_plain);
-                debug!(peer.address = %peer.ip(), "plain text refused: TLS is needed from other machines");
+                refused(AttemptOutcome::PlainRefused, None);
+                debug!(peer.address = %caller.address, "plain text refused: TLS is needed from other machines");
                 return None;
             }
             Box::new(stream)
@@ -196,6 +205,7 @@ async fn open(
     let mut input = BytesMut::with_capacity(512);
     if stream.read_buf(&mut input).await.ok()? == 0 {
         count(&hub.metrics.refused_protocol);
+        refused(AttemptOutcome::NotMqtt, Some("closed".into()));
         return None;
     }
     match input.first() {
@@ -204,6 +214,7 @@ async fn open(
         Some(b'G' | b'P' | b'H' | b'D' | b'O') => Some((Protocol::Http, stream, input)),
         _ => {
             count(&hub.metrics.refused_protocol);
+            refused(AttemptOutcome::NotMqtt, None);
             None
         }
     }

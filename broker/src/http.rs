@@ -23,6 +23,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{self, Message};
 use tracing::debug;
 
+use crate::attempts::{AttemptOutcome, Caller, Via};
 use crate::gate::Admission;
 use crate::hub::Hub;
 use crate::metrics::count;
@@ -33,6 +34,7 @@ pub(crate) async fn serve(
     hub: Arc<Hub>,
     stream: Stream,
     input: BytesMut,
+    caller: Caller,
     deadline: Instant,
     admission: Admission,
 ) {
@@ -42,7 +44,7 @@ pub(crate) async fn serve(
     let service = {
         let hub = hub.clone();
         service_fn(move |request| {
-            let response = respond(&hub, request, deadline, &admission);
+            let response = respond(&hub, request, caller, deadline, &admission);
             async move { Ok::<_, std::convert::Infallible>(response) }
         })
     };
@@ -84,10 +86,15 @@ fn has_token(request: &Request<Incoming>, name: header::HeaderName, token: &str)
 fn respond(
     hub: &Arc<Hub>,
     mut request: Request<Incoming>,
+    caller: Caller,
     deadline: Instant,
     admission: &Mutex<Option<Admission>>,
 ) -> Response<Full<Bytes>> {
+    let refused = |outcome, detail: &'static str| {
+        hub.note(Caller { via: Via::Http, ..caller }, outcome, None, Some(detail.into()));
+    };
     if request.uri().path() != "/mqtt" {
+        refused(AttemptOutcome::NotMqtt, "http");
         return text(
             StatusCode::NOT_FOUND,
             "This port is for devices and MQTT clients: MQTT over TLS, or a WebSocket on /mqtt.\n\
@@ -98,16 +105,20 @@ fn respond(
         && has_token(&request, header::CONNECTION, "upgrade")
         && has_token(&request, header::UPGRADE, "websocket");
     if !upgrade {
+        refused(AttemptOutcome::NotMqtt, "http");
         return text(StatusCode::UPGRADE_REQUIRED, "MQTT over a WebSocket is spoken here.\n");
     }
     let key = request.headers().get(header::SEC_WEBSOCKET_KEY).cloned();
     let version_ok = request.headers().get(header::SEC_WEBSOCKET_VERSION).is_some_and(|v| v == "13");
     let (Some(key), true) = (key, version_ok) else {
+        refused(AttemptOutcome::BadProtocol, "websocket");
         return text(StatusCode::BAD_REQUEST, "Not a WebSocket handshake of version 13.\n");
     };
     if !has_token(&request, header::SEC_WEBSOCKET_PROTOCOL, "mqtt") {
+        refused(AttemptOutcome::BadProtocol, "subprotocol");
         return text(StatusCode::BAD_REQUEST, "The WebSocket's subprotocol must be `mqtt`.\n");
     }
+    let caller = Caller { via: Via::WebSocket, ..caller };
     let upgraded = hyper::upgrade::on(&mut request);
     let admission = admission.lock().ok().and_then(|mut a| a.take());
     let task_hub = hub.clone();
@@ -122,7 +133,7 @@ fn respond(
         let socket =
             WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
         let stream: Stream = Box::new(WebSocket { socket, rest: Bytes::new() });
-        session::serve(task_hub, stream, BytesMut::new(), true, deadline, admission).await;
+        session::serve(task_hub, stream, BytesMut::new(), caller, deadline, admission).await;
     });
     let mut response = Response::new(Full::new(Bytes::new()));
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;

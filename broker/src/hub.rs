@@ -1,5 +1,6 @@
 //! What all connections share: who is connected, what is retained, where messages go.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,14 +8,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use protocol::{
-    Ack, Acknowledge, Clock, Delivery, Identity, KeyId, Message, Outcome, Publication, Qos, TopicName,
-    TopicRoot,
+    Ack, Acknowledge, Clock, Delivery, DeviceId, Identity, KeyId, Message, Outcome, Publication, Qos,
+    TopicName, TopicRoot,
 };
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::attempts::{Attempt, AttemptOutcome, Attempts, Caller};
 use crate::engine::Engine;
 use crate::message::Routed;
 use crate::metrics::{Metrics, count};
@@ -39,6 +41,7 @@ pub(crate) struct Hub {
     pub(crate) shutdown: CancellationToken,
     pub(crate) sessions: Sessions,
     pub(crate) subscribers: AtomicUsize,
+    pub(crate) attempts: Attempts,
     next_message: AtomicU64,
 }
 
@@ -75,8 +78,21 @@ impl Hub {
             shutdown,
             sessions: Sessions::default(),
             subscribers: AtomicUsize::new(0),
+            attempts: Attempts::default(),
             next_message: AtomicU64::new(1),
         }
+    }
+
+    /// Notes what became of a connection.
+    pub(crate) fn note(
+        &self,
+        caller: Caller,
+        outcome: AttemptOutcome,
+        device: Option<DeviceId>,
+        detail: Option<Cow<'static, str>>,
+    ) {
+        let Caller { address, via } = caller;
+        self.attempts.note(Attempt { at: self.clock.now(), address, outcome, device, detail, via, count: 1 });
     }
 
     /// A message that is stored (or need not be): retained and fanned out.

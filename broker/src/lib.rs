@@ -7,6 +7,7 @@
 //!
 //! The gate asks a [`Directory`] who may do what, and knows nothing of the store.
 
+mod attempts;
 mod config;
 mod directory;
 mod engine;
@@ -35,8 +36,9 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use attempts::{Attempt, AttemptOutcome, Via};
 pub use config::{Config, PlainText};
-pub use directory::Directory;
+pub use directory::{Directory, WhyNot};
 pub use metrics::Metrics;
 pub use retained::Retained;
 
@@ -146,6 +148,11 @@ impl Handle {
     /// The gate's counters.
     pub fn metrics(&self) -> Arc<Metrics> {
         self.0.metrics.clone()
+    }
+
+    /// Who tried to connect lately, newest first.
+    pub fn attempts(&self) -> Vec<Attempt> {
+        self.0.attempts.latest()
     }
 
     /// Whether the engine answers.

@@ -9,13 +9,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use protocol::{
-    Delivery, DeviceTopic, Identity, KeyKind, Message, OfflineReason, Payload as _, Presence, Qos, Topic,
-    TopicFilter, limits, unpack,
+    ApiKey, Delivery, DeviceId, DeviceTopic, Identity, KeyKind, Message, OfflineReason, Payload as _,
+    Presence, Qos, Topic, TopicFilter, limits, unpack,
 };
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tracing::{debug, info};
 
+use crate::attempts::{AttemptOutcome, Caller, Via};
+use crate::directory::WhyNot;
 use crate::engine::{EngineFilter, Subscriber};
 use crate::hub::{Control, Hub, Place, Receipt, Receipts, SessionId};
 use crate::message::Routed;
@@ -249,7 +251,7 @@ pub(crate) struct Session {
 }
 
 /// Reads the CONNECT and answers it. `None` when the client was refused.
-pub(crate) async fn begin(hub: &Arc<Hub>, mut wire: Wire, websocket: bool) -> Option<Box<Session>> {
+pub(crate) async fn begin(hub: &Arc<Hub>, mut wire: Wire, caller: Caller) -> Option<Box<Session>> {
     let decoder = Decoder { version: None, max_packet: MAX_CONNECT_BYTES };
     let connect = loop {
         match decoder.decode(&mut wire.input) {
@@ -258,6 +260,7 @@ pub(crate) async fn begin(hub: &Arc<Hub>, mut wire: Wire, websocket: bool) -> Op
             Ok(None) => {}
             Err(error) => {
                 count(&hub.metrics.refused_protocol);
+                hub.note(caller, AttemptOutcome::BadProtocol, None, Some(error.word().into()));
                 if error == DecodeError::UnsupportedVersion {
                     // In the dialect that the client is most likely to understand.
                     refuse(hub, wire, Version::V311, ConnectCode::UnsupportedVersion).await;
@@ -271,13 +274,15 @@ pub(crate) async fn begin(hub: &Arc<Hub>, mut wire: Wire, websocket: bool) -> Op
             Turn::Read(_) | Turn::Wrote(_) => {}
             Turn::End | Turn::Failed(_) => {
                 count(&hub.metrics.refused_protocol);
+                hub.note(caller, AttemptOutcome::NotMqtt, None, Some("closed".into()));
                 return None;
             }
         }
     };
     let identity = match authenticate(hub, &connect).await {
         Ok(identity) => identity,
-        Err(code) => {
+        Err(Refused { code, outcome, device, detail }) => {
+            hub.note(caller, outcome, device, detail.map(Into::into));
             refuse(hub, wire, connect.version, code).await;
             return None;
         }
@@ -290,6 +295,7 @@ pub(crate) async fn begin(hub: &Arc<Hub>, mut wire: Wire, websocket: bool) -> Op
     };
     let id = SessionId { key: identity.key, client: client.clone().into_boxed_str() };
     let Ok((place, before)) = Place::claim(hub, id, identity.clone()).await else {
+        hub.note(caller, AttemptOutcome::Limited, identity.device, Some("taken_over".into()));
         refuse(hub, wire, connect.version, ConnectCode::ServerUnavailable).await;
         return None;
     };
@@ -297,22 +303,37 @@ pub(crate) async fn begin(hub: &Arc<Hub>, mut wire: Wire, websocket: bool) -> Op
     if hub.directory.current(identity.key).as_ref() != Some(&identity) {
         drop(place);
         count(&hub.metrics.refused_key);
+        hub.note(caller, AttemptOutcome::RevokedKey, identity.device, None);
         refuse(hub, wire, connect.version, ConnectCode::NotAuthorized).await;
         return None;
     }
+    hub.note(caller, AttemptOutcome::Accepted, identity.device, None);
     let assigned = connect.client_id.is_empty().then_some(client);
+    let websocket = caller.via == Via::WebSocket;
     let session =
         Session::accept(hub, wire, *connect, identity, place, before, assigned.as_deref(), websocket);
     Some(Box::new(session))
 }
 
-async fn authenticate(hub: &Hub, connect: &Connect) -> Result<Identity, ConnectCode> {
+/// Why a client is not let in: what it is told, and what people may know.
+struct Refused {
+    code: ConnectCode,
+    outcome: AttemptOutcome,
+    device: Option<DeviceId>,
+    detail: Option<&'static str>,
+}
+
+async fn authenticate(hub: &Hub, connect: &Connect) -> Result<Identity, Refused> {
+    let text = connect.password.as_ref().and_then(|password| std::str::from_utf8(password).ok());
+    // Nothing is proven by the name; it says whom to tell about it.
+    let device = text.and_then(ApiKey::subject_in).filter(|device| hub.directory.knows(*device));
+    let refused = |code, outcome, detail| Refused { code, outcome, device, detail };
     if connect.enhanced_auth {
         count(&hub.metrics.refused_key);
-        return Err(ConnectCode::BadAuthenticationMethod);
+        let code = ConnectCode::BadAuthenticationMethod;
+        return Err(refused(code, AttemptOutcome::BadProtocol, Some("enhanced_auth")));
     }
-    let password = connect.password.as_ref().and_then(|password| std::str::from_utf8(password).ok());
-    let key = password.and_then(|text| protocol::ApiKey::parse(text).ok());
+    let key = text.and_then(|text| ApiKey::parse(text).ok());
     let mut identity = key.as_ref().and_then(|key| hub.directory.identify(key));
     if let (Some(key), None) = (&key, &identity) {
         hub.directory.look_again().await;
@@ -320,26 +341,30 @@ async fn authenticate(hub: &Hub, connect: &Connect) -> Result<Identity, ConnectC
     }
     let Some(identity) = identity else {
         count(&hub.metrics.refused_key);
-        return Err(ConnectCode::BadCredentials);
+        let (outcome, detail) = match key.map(|key| hub.directory.why_not(&key)) {
+            None if text.is_none_or(str::is_empty) => (AttemptOutcome::UnknownKey, Some("no_key")),
+            None => (AttemptOutcome::UnknownKey, Some("incomplete")),
+            Some(WhyNot::Unknown) => (AttemptOutcome::UnknownKey, None),
+            Some(WhyNot::Revoked) => (AttemptOutcome::RevokedKey, None),
+            Some(WhyNot::Expired) => (AttemptOutcome::ExpiredKey, None),
+        };
+        return Err(refused(ConnectCode::BadCredentials, outcome, detail));
     };
-    if connect.version == Version::V311 && connect.client_id.is_empty() && !connect.clean_start {
+    let no_id = connect.version == Version::V311 && connect.client_id.is_empty() && !connect.clean_start;
+    if no_id || connect.client_id.len() > limits::MAX_TEXT_CHARS {
         count(&hub.metrics.refused_protocol);
-        return Err(ConnectCode::ClientIdNotValid);
-    }
-    if connect.client_id.len() > limits::MAX_TEXT_CHARS {
-        count(&hub.metrics.refused_protocol);
-        return Err(ConnectCode::ClientIdNotValid);
+        return Err(refused(ConnectCode::ClientIdNotValid, AttemptOutcome::BadProtocol, Some("client_id")));
     }
     if let Some(Will { topic, .. }) = &connect.will
         && !identity.may_publish(&hub.root, topic.as_str())
     {
         count(&hub.metrics.refused_rights);
-        return Err(ConnectCode::NotAuthorized);
+        return Err(refused(ConnectCode::NotAuthorized, AttemptOutcome::NotAllowed, Some("will")));
     }
     let clients = hub.metrics.clients_now.load(Ordering::Relaxed);
     if clients >= u64::try_from(hub.config.max_clients).unwrap_or(u64::MAX) {
         count(&hub.metrics.refused_rights);
-        return Err(ConnectCode::QuotaExceeded);
+        return Err(refused(ConnectCode::QuotaExceeded, AttemptOutcome::Limited, Some("clients")));
     }
     Ok(identity)
 }
@@ -1084,17 +1109,20 @@ pub(crate) async fn serve(
     hub: Arc<Hub>,
     stream: Stream,
     input: bytes::BytesMut,
-    websocket: bool,
+    caller: Caller,
     deadline: Instant,
     admission: impl Send,
 ) {
     let wire = Wire::new(stream, input);
-    match tokio::time::timeout_at(deadline, Box::pin(begin(&hub, wire, websocket))).await {
+    match tokio::time::timeout_at(deadline, Box::pin(begin(&hub, wire, caller))).await {
         Ok(Some(session)) => {
             drop(admission);
             session.run().await;
         }
         Ok(None) => {}
-        Err(_) => count(&hub.metrics.refused_timeout),
+        Err(_) => {
+            count(&hub.metrics.refused_timeout);
+            hub.note(caller, AttemptOutcome::TimedOut, None, None);
+        }
     }
 }

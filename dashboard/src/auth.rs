@@ -19,6 +19,7 @@ use store::{Actor, Role};
 use crate::App;
 use crate::error::ApiError;
 use crate::lock;
+use crate::totp::{self, Typed};
 
 const COOKIE: &str = "ocw_login";
 /// Under TLS. A name of its own: a browser does not let plain HTTP on the same host replace a secure cookie.
@@ -97,6 +98,33 @@ impl FromRequestParts<App> for Admin {
         let viewer = Viewer::from_request_parts(parts, app).await?;
         let peer = Peer::from_request_parts(parts, app).await?;
         if viewer.role == Role::Admin { Ok(Self(viewer.actor(peer))) } else { Err(ApiError::forbidden()) }
+    }
+}
+
+/// Somebody who is signed in at a page: a token has no password and no second factor.
+#[derive(Debug, Clone)]
+pub(crate) struct Person {
+    pub(crate) name: String,
+    /// Their login.
+    pub(crate) cookie: KeyHash,
+    /// As the audit log calls them.
+    pub(crate) by: Actor,
+}
+
+impl FromRequestParts<App> for Person {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let viewer = Viewer::from_request_parts(parts, app).await?;
+        let by = viewer.actor(Peer::from_request_parts(parts, app).await?);
+        match (viewer.name, viewer.proof) {
+            (Some(name), Proof::Cookie(cookie)) => Ok(Self { name, cookie, by }),
+            _ => Err(ApiError::new(
+                StatusCode::FORBIDDEN,
+                "not_a_person",
+                "This is about one's own account; a token has none. Log in at the page.",
+            )),
+        }
     }
 }
 
@@ -216,6 +244,22 @@ pub(crate) async fn verify(app: &App, name: &str, password: String) -> Result<bo
             .is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
     });
     Ok(matches.await.unwrap_or(false) && exists)
+}
+
+/// Whether a code of the person's app, or a recovery code, is right. Uses it up. True of an app that is to be confirmed, too.
+pub(crate) async fn check_code(app: &App, by: &Actor, name: &str, code: &str) -> Result<bool, ApiError> {
+    match totp::typed(code) {
+        Typed::Code(code) => {
+            let Some(known) = app.store.two_factor(name).await? else { return Ok(false) };
+            match totp::step_of(&known.secret, &code, app.store.clock().now()) {
+                Some(step) => Ok(app.store.use_step(name, step).await?),
+                None => Ok(false),
+            }
+        }
+        Typed::Recovery(plain) => {
+            Ok(app.store.use_recovery_code(by, name, &totp::recovery_hash(&plain)).await?)
+        }
+    }
 }
 
 /// Nobody's password, with today's parameters.

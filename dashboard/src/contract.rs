@@ -9,18 +9,37 @@ use axum::http::{Method, Request, Response, StatusCode, header};
 use axum::{Router, body};
 use protocol::{Clock, DeviceId, KeyHash, Payload, Timestamp, TopicRoot};
 use serde_json::{Value, json};
-use store::{Actor, DeviceKind, Fact, Record, RetainedRow, Role, Said, Severity, Store, Telling};
+use store::{Actor, DeviceKind, Fact, NewKey, Record, RetainedRow, Role, Said, Severity, Store, Telling};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tower_service::Service as _;
 
 use crate::auth::Peer;
 use crate::openapi::DOCUMENT;
-use crate::{BackupHealth, Config, Dashboard, DatabaseHealth, Health, Invitation, Neighbours, api};
+use crate::totp;
+use crate::{
+    Attempt, BackupCopy, BackupHealth, BackupRunning, BackupState, Backups, Config, Dashboard,
+    DatabaseHealth, Health, Invitation, Neighbours, api,
+};
 
 /// A little after the golden messages.
 const NOW: Timestamp = Timestamp(1_795_160_000_000);
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+
+/// There is one copy, and another can be made.
+struct OneCopy;
+
+impl Backups for OneCopy {
+    fn show(&self) -> BackupState {
+        let copies = vec![BackupCopy { file: "copy".to_owned(), at: NOW, bytes: 1 }];
+        let last = Some((NOW, Some("the disk is full".to_owned())));
+        BackupState { folder: "copies".to_owned(), every_h: 24, keep: 7, copies, last, running: false }
+    }
+
+    fn make(&self) -> Result<(), BackupRunning> {
+        Ok(())
+    }
+}
 
 /// A store with one device of which everything is known, behind the whole router.
 pub(crate) struct World {
@@ -84,7 +103,7 @@ impl World {
         let mut tokens = Vec::new();
         for role in [Role::Viewer, Role::Admin] {
             let token = protocol::new_secret();
-            store.add_token(&by, &KeyHash::of(token.as_bytes()), role, "test").await.unwrap();
+            store.add_token(&by, &KeyHash::of(token.as_bytes()), role, "test", None).await.unwrap();
             tokens.push(token);
         }
         let setup = protocol::new_secret();
@@ -109,6 +128,20 @@ impl World {
                     backup: BackupHealth::Off,
                 }),
                 counters: Arc::new(Vec::new),
+                attempts: Arc::new(move || {
+                    vec![Attempt {
+                        at: NOW,
+                        address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+                        outcome: "unknown_key",
+                        device: Some(device),
+                        detail: Some("incomplete".into()),
+                        client: "tcp",
+                        count: 2,
+                    }]
+                }),
+                backups: Arc::new(OneCopy),
+                keep: store::Keep::default(),
+                min_free_bytes: 0,
             },
             CancellationToken::new(),
         );
@@ -139,9 +172,13 @@ impl World {
     ) -> Response<Body> {
         let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
         let mut request = Request::builder().method(method).uri(path);
-        if let Some(token) = token {
-            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
-        }
+        request = match token {
+            Some(LOGIN) => {
+                request.header(header::COOKIE, format!("ocw_login={LOGIN}")).header("x-csrf-token", "csrf")
+            }
+            Some(token) => request.header(header::AUTHORIZATION, format!("Bearer {token}")),
+            None => request,
+        };
         if body.is_some() {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
@@ -156,9 +193,40 @@ impl World {
         self.dir.path().join("data/openclaw-watch.sqlite")
     }
 
+    /// Signs somebody in who is there, as [`LOGIN`].
+    pub(crate) async fn sign_in(&self, name: &str) {
+        let until = NOW.plus_millis(86_400_000);
+        let (by, cookie) = (Actor::cli("tester"), KeyHash::of(LOGIN.as_bytes()));
+        if self.store.login(&cookie).await.unwrap().is_none() {
+            self.store.add_login(&by, &cookie, name, "csrf", until).await.unwrap();
+        }
+    }
+
+    /// A code of somebody's app: the half minute before, now, or the one after, since each is good once.
+    pub(crate) async fn code(&self, name: &str, half_minutes: i64) -> String {
+        let known = self.store.two_factor(name).await.unwrap().unwrap();
+        totp::code_at(&known.secret, NOW.plus_millis(half_minutes * 30_000))
+    }
+
     /// What an operation is asked with: its path, and a body if it takes one.
-    fn request(&self, operation: &Operation) -> (String, Option<Value>) {
-        let path = operation.path.replace("{id}", &self.device.to_string());
+    async fn request(&self, operation: &Operation) -> (String, Option<Value>) {
+        let by = Actor::cli("tester");
+        let id = match operation.id() {
+            "revoke_token" => {
+                let token = KeyHash::of(b"to be revoked");
+                self.store.add_token(&by, &token, Role::Viewer, "gone", None).await.unwrap().to_string()
+            }
+            "revoke_key" => {
+                let reader = NewKey::Reader(vec![]);
+                self.store.add_key(&by, "gone", reader).await.unwrap().unwrap().0.to_string()
+            }
+            "change_user" | "remove_user" => {
+                self.store.add_person(&by, "gone", Role::Viewer, "x").await.unwrap();
+                String::new()
+            }
+            _ => self.device.to_string(),
+        };
+        let path = operation.path.replace("{id}", &id).replace("{name}", "gone");
         let path = path.replace("{no}", "1").replace("{fingerprint}", &self.fingerprint);
         assert!(!path.contains('{'), "{path}: say here what stands for its parameter");
         let path = match operation.id() {
@@ -166,12 +234,29 @@ impl World {
             "show_fleet_trends" => format!("{path}?devices={}", self.device),
             _ => path,
         };
-        let person = json!({ "name": "somebody", "password": "correct horse battery" });
+        let person = json!({ "name": PERSON, "password": "correct horse battery" });
         let body = match operation.id() {
             "set_up" => {
                 Some(json!({ "token": self.setup, "name": person["name"], "password": person["password"] }))
             }
             "log_in" => Some(person),
+            "add_user" => Some(json!({ "name": "bob", "role": "viewer", "password": person["password"] })),
+            "change_user" => Some(json!({ "role": "admin" })),
+            "change_my_password" => {
+                Some(json!({ "old": person["password"], "new": "another horse battery" }))
+            }
+            "confirm_two_factor" => Some(json!({ "code": self.code(PERSON, -1).await })),
+            "renew_recovery_codes" => Some(json!({ "code": self.code(PERSON, 0).await })),
+            "remove_two_factor" => Some(json!({ "code": self.code(PERSON, 1).await })),
+            "add_token" => {
+                Some(json!({ "name": "script", "role": "viewer", "expires_at": "2027-01-01T00:00:00Z" }))
+            }
+            "add_key" => Some(json!({ "kind": "reader", "name": "home", "devices": [self.device.as_str()] })),
+            "rotate_device_key" => Some(json!({ "overlap_h": 1 })),
+            "change_status_page" => Some(json!({
+                "enabled": true, "title": "Ours", "note": "", "devices": [self.device.as_str()],
+                "show_uptime": true, "show_reason": true,
+            })),
             "add_device" => Some(json!({ "name": "two", "tags": ["lab"] })),
             "change_device" => Some(json!({ "name": "three" })),
             "change_alert" => Some(json!({ "acknowledged": true })),
@@ -186,6 +271,10 @@ impl World {
     }
 }
 
+/// The first admin.
+const PERSON: &str = "somebody";
+/// The cookie of a login, in the place of a token.
+pub(crate) const LOGIN: &str = "acookie";
 /// A moment at which the world was there.
 const PAST: &str = "2026-11-20T07:33:20Z";
 
@@ -228,7 +317,13 @@ fn operations() -> Vec<Operation> {
             }
         }
     }
-    all.sort_by_key(|operation| operation.id() != "set_up");
+    all.sort_by_key(|operation| match operation.id() {
+        "set_up" => 0,
+        // After what they need.
+        "renew_recovery_codes" | "show_status" => 2,
+        _ if operation.method == "delete" => 3,
+        _ => 1,
+    });
     all
 }
 
@@ -319,7 +414,10 @@ async fn every_operation_answers_what_it_says_to_whom_it_says() {
     let mut answered = BTreeMap::new();
     for operation in operations() {
         let (id, role) = (operation.id(), operation.role());
-        let (path, body) = world.request(&operation);
+        if operation.path.contains("/me") {
+            world.sign_in(PERSON).await;
+        }
+        let (path, body) = world.request(&operation).await;
         let ask = async |token| world.ask(operation.method, &path, token, body.as_ref()).await;
         if role.is_some() {
             let (status, answer) = ask(None).await;
@@ -333,6 +431,8 @@ async fn every_operation_answers_what_it_says_to_whom_it_says() {
         }
         let token = match role {
             None => None,
+            // A token is nobody.
+            Some(_) if operation.path.contains("/me") => Some(LOGIN),
             Some("viewer") => Some(world.viewer.as_str()),
             Some(_) => Some(world.admin.as_str()),
         };
@@ -345,7 +445,16 @@ async fn every_operation_answers_what_it_says_to_whom_it_says() {
         answered.insert(id, answer);
     }
     // Empty answers prove nothing.
-    for list in ["list_devices", "list_events", "show_usage"] {
+    let lists = [
+        "list_devices",
+        "list_events",
+        "show_usage",
+        "list_users",
+        "list_tokens",
+        "list_keys",
+        "list_connection_attempts",
+    ];
+    for list in lists {
         assert!(!answered[list].as_array().unwrap().is_empty(), "{list}");
     }
     for list in ["list_errors", "list_error_groups", "list_fleet_events", "list_audit_log"] {

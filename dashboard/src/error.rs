@@ -49,6 +49,11 @@ impl ApiError {
         error
     }
 
+    /// The name is somebody else's.
+    pub(crate) fn taken(message: impl Into<String>) -> Self {
+        Self { status: StatusCode::CONFLICT, code: "name_taken", ..Self::invalid("name", message) }
+    }
+
     /// What the framework says of a value that it cannot read, `How it was read: field: why`, without its first part,
     /// which tells how we are built.
     fn unreadable(status: StatusCode, text: &str) -> Self {
@@ -108,6 +113,15 @@ impl ApiError {
 
 impl From<store::Error> for ApiError {
     fn from(error: store::Error) -> Self {
+        if let store::Error::Vault(error) = &error {
+            tracing::error!(error = error as &dyn std::error::Error, "a secret cannot be read");
+            return Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "secrets_unreadable",
+                "The server cannot read its secrets. Put the file secrets.key back into its data folder, use a recovery code, \
+                 or run `openclaw-watch user reset-two-factor NAME`.",
+            );
+        }
         if let store::Error::TooSlow { doing } = error {
             tracing::warn!(doing, "a question took too long and was given up");
             return Self::new(
@@ -120,20 +134,33 @@ impl From<store::Error> for ApiError {
     }
 }
 
+impl From<store::PersonRefusal> for ApiError {
+    fn from(refusal: store::PersonRefusal) -> Self {
+        match refusal {
+            store::PersonRefusal::NoPerson => Self::not_found("user"),
+            store::PersonRefusal::LastAdmin => Self::new(
+                StatusCode::CONFLICT,
+                "last_admin",
+                "This is the only admin. Make somebody else an admin first.",
+            ),
+        }
+    }
+}
+
 impl From<store::Refusal> for ApiError {
     fn from(refusal: store::Refusal) -> Self {
         use store::Refusal as R;
         match &refusal {
             R::Name => Self::invalid("name", refusal.to_string()),
             R::Tags => Self::invalid("tags", refusal.to_string()),
-            R::NameTaken(_) => {
-                let mut error = Self::invalid("name", refusal.to_string());
-                error.status = StatusCode::CONFLICT;
-                error.code = "name_taken";
-                error
-            }
+            R::NameTaken(_) => Self::taken(refusal.to_string()),
             R::NoDevice(_) => Self::not_found("device"),
             R::NoKey(_) => Self::not_found("key"),
+            R::Conflict => Self::new(
+                StatusCode::CONFLICT,
+                "conflict",
+                "Somebody else has changed this device meanwhile. Look at it again.",
+            ),
         }
     }
 }

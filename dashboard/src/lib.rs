@@ -2,6 +2,9 @@
 //!
 //! All routes stand in `api/mod.rs`. Whoever may call a handler stands in its signature (`Viewer`, `Admin`).
 
+#[cfg(test)]
+mod account_tests;
+mod account_views;
 mod api;
 mod auth;
 mod config;
@@ -16,9 +19,12 @@ mod live;
 #[cfg(test)]
 mod log_tests;
 mod log_views;
+mod neighbours;
 mod openapi;
 mod page;
 mod serve;
+mod server_views;
+mod totp;
 mod views;
 
 use std::io;
@@ -36,6 +42,7 @@ use tokio_util::task::TaskTracker;
 pub use auth::{PasswordError, check_credentials, hash_password};
 pub use config::Config;
 pub use invitation::Invitation;
+pub use neighbours::{Attempt, BackupCopy, BackupRunning, BackupState, Backups, Neighbours};
 pub use views::{AddedDeviceView, CommandsView, HealthView};
 
 /// Why the dashboard could not start.
@@ -50,15 +57,6 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
-}
-
-/// What the dashboard is told of the other parts, which it does not know.
-#[derive(Clone)]
-pub struct Neighbours {
-    /// How broker and recorder are doing.
-    pub health: Arc<dyn Fn() -> Health + Send + Sync>,
-    /// Their counters by name; those ending in `_now` are gauges.
-    pub counters: Arc<dyn Fn() -> Vec<(&'static str, u64)> + Send + Sync>,
 }
 
 /// How the other parts are doing.
@@ -114,6 +112,12 @@ pub(crate) struct Shared {
     pub(crate) invitation: Invitation,
     pub(crate) health: Arc<dyn Fn() -> Health + Send + Sync>,
     pub(crate) counters: Arc<dyn Fn() -> Vec<(&'static str, u64)> + Send + Sync>,
+    pub(crate) connection_attempts: Arc<dyn Fn() -> Vec<Attempt> + Send + Sync>,
+    pub(crate) backups: Arc<dyn Backups>,
+    pub(crate) keep: store::Keep,
+    pub(crate) min_free_bytes: u64,
+    /// What everybody was last told; held while it is worked out.
+    pub(crate) status: tokio::sync::Mutex<Option<api::status_page::Told>>,
     /// The one-time set-up token's hash, until somebody used it.
     pub(crate) setup: Mutex<Option<KeyHash>>,
     pub(crate) attempts: auth::Attempts,
@@ -165,13 +169,18 @@ impl Dashboard {
         let failed = |source| Error::Listen { address: wanted, source };
         let listener = TcpListener::bind(wanted).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let Neighbours { health, counters } = neighbours;
+        let Neighbours { health, counters, attempts, backups, keep, min_free_bytes } = neighbours;
         let app = App(Arc::new(Shared {
             config,
             store,
             invitation,
             health,
             counters,
+            connection_attempts: attempts,
+            backups,
+            keep,
+            min_free_bytes,
+            status: tokio::sync::Mutex::new(None),
             setup: Mutex::new(setup),
             attempts: auth::Attempts::default(),
             passwords: Arc::new(Semaphore::new(2)),

@@ -32,6 +32,10 @@ const DESCRIPTION: &str = include_str!("openapi.md");
         (name = "security", description = "How safe devices are."),
         (name = "audit", description = "What people did on the server."),
         (name = "usage", description = "Tokens and what they cost."),
+        (name = "accounts", description = "Who may log in or ask, and how their own login is secured."),
+        (name = "keys", description = "Keys of the device port, for devices and for MQTT clients of third parties."),
+        (name = "server", description = "The server itself: what it keeps, its copies, and who knocks."),
+        (name = "status", description = "What everybody may see, without a login."),
         (name = "about", description = "This description."),
     )
 )]
@@ -57,6 +61,14 @@ pub(crate) mod words {
             .schema_type(utoipa::openapi::schema::SchemaType::from_iter([Type::String, Type::Null]))
             .enum_values(Some(known))
             .build()
+    }
+
+    pub(crate) fn key_kind() -> Object {
+        one_of(&["device", "reader", "service"])
+    }
+
+    pub(crate) fn status() -> Object {
+        one_of(&["online", "offline", "gateway_down", "degraded", "unknown"])
     }
 
     pub(crate) fn device_kind() -> Object {

@@ -46,6 +46,8 @@ pub(crate) struct UserView {
     #[cfg_attr(test, ts(type = "\"admin\" | \"viewer\""))]
     #[schema(schema_with = words::role)]
     pub(crate) role: &'static str,
+    /// Their login asks for a code.
+    pub(crate) two_factor: bool,
 }
 
 #[derive(Debug, Clone, Deserialize, ToSchema)]
@@ -63,6 +65,9 @@ pub(crate) struct SetupForm {
 pub(crate) struct LoginForm {
     pub(crate) name: String,
     pub(crate) password: String,
+    /// Of the authenticator app, or a recovery code; asked for with `two_factor_needed`.
+    #[cfg_attr(test, ts(optional))]
+    pub(crate) code: Option<String>,
 }
 
 /// A device as the overview shows it.
@@ -86,6 +91,9 @@ pub(crate) struct DeviceView {
     pub(crate) agent_version: Option<String>,
     #[schema(format = DateTime)]
     pub(crate) created_at: String,
+    /// Grows with each change of name or tags by people: send it with a change, and of two at once the second is told.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub(crate) rev: i64,
     pub(crate) latest: Option<LatestView>,
     /// Absent while its agent has not looked.
     pub(crate) openclaw: Option<OpenClawView>,
@@ -142,6 +150,7 @@ impl DeviceView {
             reason: presence.as_ref().and_then(|p| p.reason).map(protocol::OfflineReason::as_str),
             agent_version: presence.and_then(|p| p.agent_version.clone()),
             created_at: rfc3339(device.created_at),
+            rev: device.rev,
             openclaw: device.latest.as_ref().and_then(|l| l.openclaw.as_deref()).map(OpenClawView::of),
             last_error_at: device.last_error_at.map(rfc3339),
             clock_skew_s: Some(device.clock_skew_ms / 1000).filter(|skew| *skew != 0),
@@ -438,6 +447,9 @@ pub(crate) struct DevicePatch {
     pub(crate) name: Option<String>,
     #[cfg_attr(test, ts(optional))]
     pub(crate) tags: Option<Vec<String>>,
+    /// `rev` of the device as it was seen: when it is another now, nothing is changed (`conflict`).
+    #[cfg_attr(test, ts(optional, type = "number"))]
+    pub(crate) rev: Option<i64>,
 }
 
 /// A device with its new key, which is shown here and never again.
@@ -468,6 +480,8 @@ pub struct CommandsView {
     pub unix: String,
     /// For PowerShell.
     pub powershell: String,
+    /// As a container, from the image that this project's `Dockerfile` makes.
+    pub docker: String,
 }
 
 /// One metric's values by step.
@@ -651,6 +665,31 @@ mod tests {
             crate::api::security::SecurityView,
             crate::api::security::FindingView,
             crate::api::security::FailedAuditView,
+            crate::account_views::PersonView,
+            crate::account_views::NewPerson,
+            crate::account_views::PersonPatch,
+            crate::account_views::PasswordForm,
+            crate::account_views::NewTwoFactorView,
+            crate::account_views::CodeForm,
+            crate::account_views::RecoveryCodesView,
+            crate::account_views::MyAccountView,
+            crate::account_views::TokenView,
+            crate::account_views::NewToken,
+            crate::account_views::AddedTokenView,
+            crate::account_views::KeyView,
+            crate::account_views::NewKeyForm,
+            crate::account_views::AddedKeyView,
+            crate::account_views::CommandView,
+            crate::account_views::Rotation,
+            crate::server_views::RetentionView,
+            crate::server_views::KeptView,
+            crate::server_views::BackupsView,
+            crate::server_views::BackupView,
+            crate::server_views::LastBackupView,
+            crate::server_views::AttemptView,
+            crate::server_views::StatusPageView,
+            crate::server_views::StatusView,
+            crate::server_views::StatusDeviceView,
             crate::api::fleet::TrendsView,
             crate::api::fleet::TrendView,
             crate::live::Frame,

@@ -36,6 +36,12 @@ impl ApiKey {
         Ok(Self { subject, text: text.to_owned() })
     }
 
+    /// Whom a text names that may not be a whole key. Nothing is proven by it.
+    pub fn subject_in(text: &str) -> Option<DeviceId> {
+        let (subject, _) = text.trim().strip_prefix(PREFIX)?.split_once('_')?;
+        DeviceId::parse(subject).ok()
+    }
+
     /// A new key for `subject` from the operating system's random numbers.
     pub fn generate(subject: DeviceId) -> Self {
         Self { subject, text: format!("{PREFIX}{subject}_{}", new_secret()) }
@@ -134,6 +140,8 @@ mod tests {
         let text = key.reveal();
         for end in 0..text.len() {
             assert_eq!(ApiKey::parse(&text[..end]).unwrap_err(), InvalidKey, "{end}");
+            let named = (end > 16).then(|| key.subject());
+            assert_eq!(ApiKey::subject_in(&text[..end]), named, "{end}");
         }
         assert!(ApiKey::parse(&format!(" {text}\n")).is_ok(), "spaces around a pasted key do no harm");
     }

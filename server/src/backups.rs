@@ -1,13 +1,15 @@
 //! Copies of the database that the server makes by itself: when, which are removed, and how the last one went.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use dashboard::{BackupHealth, DatabaseHealth};
+use dashboard::{BackupCopy, BackupHealth, BackupRunning, BackupState, DatabaseHealth};
 use protocol::{Clock, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::Store;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
@@ -21,6 +23,8 @@ const AFTER_START_MS: i64 = 10 * 60_000;
 const AGAIN_MS: i64 = HOUR_MS;
 /// The wall clock may be set: it is looked at this often.
 const LOOK_EVERY: Duration = Duration::from_mins(1);
+/// Without copies by time there is nothing to look at.
+const LEAST_WAIT: Duration = Duration::from_millis(1);
 const PREFIX: &str = "openclaw-watch-";
 const SUFFIX: &str = ".sqlite";
 const STAMP: &str = "%Y%m%dT%H%M%SZ";
@@ -127,16 +131,33 @@ pub fn last_run(data_dir: &Path) -> Option<LastRun> {
 
 /// What the server says about its database.
 #[derive(Debug, Clone, Default)]
-pub struct Keeping(Arc<Mutex<(DatabaseHealth, BackupHealth)>>);
+pub struct Keeping(Arc<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    health: Mutex<(DatabaseHealth, BackupHealth)>,
+    /// Somebody waits for a copy, or one is being made.
+    busy: AtomicBool,
+    asked: Notify,
+}
 
 impl Keeping {
     /// What is known now.
     pub fn now(&self) -> (DatabaseHealth, BackupHealth) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.0.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn change(&self, change: impl FnOnce(&mut (DatabaseHealth, BackupHealth))) {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut self.0.health.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Asks for a copy now. False while one is being made.
+    fn ask(&self) -> bool {
+        let free = !self.0.busy.swap(true, Ordering::AcqRel);
+        if free {
+            self.0.asked.notify_one();
+        }
+        free
     }
 
     /// Reads the database through, beside all else.
@@ -167,7 +188,34 @@ impl Keeping {
     }
 }
 
-/// Makes copies until the server stops. One that is being made then is not waited for: what is left of it goes with the
+/// What the page asks of the copies.
+pub struct ForThePage {
+    /// Where they are, and how many are kept.
+    pub config: config::Config,
+    /// Whoever makes them.
+    pub keeping: Keeping,
+}
+
+impl dashboard::Backups for ForThePage {
+    fn show(&self) -> BackupState {
+        let folder = folder(&self.config);
+        let copy = |copy: Copy| BackupCopy { file: copy.name, at: copy.at, bytes: copy.bytes };
+        BackupState {
+            every_h: self.config.backup.every_h,
+            keep: self.config.backup.keep,
+            copies: copies(&folder).into_iter().rev().map(copy).collect(),
+            last: last_run(&self.config.data_dir).map(|run| (Timestamp(run.at), run.error)),
+            running: self.keeping.0.busy.load(Ordering::Acquire),
+            folder: folder.display().to_string(),
+        }
+    }
+
+    fn make(&self) -> Result<(), BackupRunning> {
+        if self.keeping.ask() { Ok(()) } else { Err(BackupRunning) }
+    }
+}
+
+/// Makes copies until the server stops, when it is time and when somebody asks. One that is being made then is not waited for: what is left of it goes with the
 /// next one.
 pub async fn run(
     config: config::Config,
@@ -177,14 +225,12 @@ pub async fn run(
     stop: CancellationToken,
 ) {
     let (settings, dir) = (&config.backup, folder(&config));
-    if settings.every_h == 0 {
-        return;
-    }
     let started = clock.now();
     let last = last_run(&config.data_dir);
     let mut failed = None;
     keeping.change(|health| {
         health.1 = match &last {
+            _ if settings.every_h == 0 => BackupHealth::Off,
             Some(LastRun { error: Some(_), .. }) => BackupHealth::Failed,
             _ if copies(&dir).is_empty() => BackupHealth::None,
             _ => BackupHealth::Ok,
@@ -195,13 +241,16 @@ pub async fn run(
         // One from the future was made before the clock was set: it says nothing.
         let newest = copies(&dir).last().map(|copy| copy.at).filter(|at| *at <= now);
         let next = next_at(settings.every_h, newest, failed, started);
-        if next > now {
+        if settings.every_h == 0 || next > now {
             let wait = u64::try_from(next.millis_since(now)).map_or(LOOK_EVERY, Duration::from_millis);
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = tokio::time::sleep(wait.min(LOOK_EVERY)) => continue,
+                () = tokio::time::sleep(wait.clamp(LEAST_WAIT, LOOK_EVERY)) => continue,
+                () = keeping.0.asked.notified() => {}
             }
         }
+        keeping.0.busy.store(true, Ordering::Release);
+        let now = clock.now();
         let made = lifecycle::in_background("backup", {
             let (store, config) = (store.clone(), config.clone());
             move || async move { make(&store, &config, now).await }
@@ -219,8 +268,9 @@ pub async fn run(
             health.1 = if result.is_ok() { BackupHealth::Ok } else { BackupHealth::Failed };
         });
         let last = LastRun { at: now.0, error: result.err() };
-        // Only doctor reads it; the log has told already.
+        // For doctor and the page; the log has told already.
         drop(serde_json::to_vec(&last).map(|json| std::fs::write(last_run_file(&config.data_dir), json)));
+        keeping.0.busy.store(false, Ordering::Release);
     }
 }
 
@@ -267,6 +317,8 @@ fn private_folder(dir: &Path) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use dashboard::Backups as _;
+
     use super::*;
 
     const START: Timestamp = Timestamp(1_795_160_000_000);
@@ -387,6 +439,19 @@ mod tests {
         clock.set(START.plus_millis(26 * HOUR_MS));
         until(&keeping, BackupHealth::Ok).await;
         assert_eq!(copies(&folder(&config)).len(), 1);
+        // At once, when somebody asks; a second one while it is made is refused.
+        let page = ForThePage { config: config.clone(), keeping: keeping.clone() };
+        clock.set(START.plus_millis(27 * HOUR_MS));
+        while page.show().running {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        assert_eq!((page.make(), page.make()), (Ok(()), Err(BackupRunning)));
+        while page.show().running {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        let shown = page.show();
+        assert_eq!((shown.copies.len(), shown.copies[0].at), (2, START.plus_millis(27 * HOUR_MS)));
+        assert_eq!(shown.last, Some((START.plus_millis(27 * HOUR_MS), None)));
         stop.cancel();
         tasks.join_next().await.unwrap().unwrap();
         tokio::time::resume();

@@ -130,10 +130,13 @@ pub enum DeviceCommand {
         /// The device's id.
         id: DeviceId,
     },
-    /// Make a new key for a device; the one before stops working at once.
+    /// Make a new key for a device; the one before stops working at once, or when the overlap is over.
     RotateKey {
         /// The device's id.
         id: DeviceId,
+        /// Hours that the old key goes on working.
+        #[arg(long, value_name = "HOURS", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=168))]
+        overlap_h: u32,
     },
 }
 
@@ -188,9 +191,19 @@ pub enum TokenCommand {
         /// What it may do.
         #[arg(long, default_value = "viewer")]
         role: RoleArg,
+        /// Days until it is refused. Without it: never.
+        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+        days: Option<u32>,
         /// What people call it.
         #[arg(default_value = "")]
         name: String,
+    },
+    /// List all tokens, without what they are.
+    List,
+    /// Revoke a token.
+    Revoke {
+        /// The token's id.
+        id: KeyId,
     },
 }
 
@@ -207,6 +220,33 @@ pub enum UserCommand {
         /// Read the password from standard input. (An argument would show in the list of processes.)
         #[arg(long, required = true)]
         password_stdin: bool,
+    },
+    /// List all people.
+    List,
+    /// Give a person a new password. Their logins end.
+    Password {
+        /// The name they log in with.
+        name: String,
+        /// Read the password from standard input. (An argument would show in the list of processes.)
+        #[arg(long, required = true)]
+        password_stdin: bool,
+    },
+    /// Change what a person may do. Their logins end.
+    Role {
+        /// The name they log in with.
+        name: String,
+        /// What they may do.
+        role: RoleArg,
+    },
+    /// Remove a person. The last admin stays.
+    Remove {
+        /// The name they log in with.
+        name: String,
+    },
+    /// Turn a person's two-factor login off, for one who has lost the app and the recovery codes.
+    ResetTwoFactor {
+        /// The name they log in with.
+        name: String,
     },
 }
 

@@ -25,7 +25,7 @@ use crate::lifecycle::{self, Shutdown};
 use crate::logging;
 use crate::prices::PriceFile;
 use crate::tls::Certificate;
-use crate::wiring::{StoreDirectory, forget_removed, retained};
+use crate::wiring::{StoreDirectory, attempt, forget_removed, retained};
 
 /// Runs the server until it is asked to stop.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
@@ -84,7 +84,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         Some(certificate.server_config(b"http/1.1")?),
         invitation(&config, broker.address(), certificate.pin()),
         setup.as_deref().map(|token| KeyHash::of(token.as_bytes())),
-        neighbours(&gate, &recorder.handle(), &keeping, &config.data_dir),
+        neighbours(&gate, &recorder.handle(), &keeping, &config),
         stop.soft.clone(),
     )
     .await
@@ -234,9 +234,10 @@ fn neighbours(
     gate: &broker::Handle,
     recorder: &recorder::Handle,
     keeping: &Keeping,
-    data_dir: &Path,
+    config: &Config,
 ) -> Neighbours {
-    let (keeping, data_dir) = (keeping.clone(), data_dir.to_owned());
+    let (for_copies, data_dir) = (keeping.clone(), config.data_dir.clone());
+    let (keeping, for_attempts) = (keeping.clone(), gate.clone());
     let (for_health, for_counters) = (gate.clone(), gate.clone());
     let (recorder_health, recorder_counters) = (recorder.clone(), recorder.clone());
     Neighbours {
@@ -259,6 +260,10 @@ fn neighbours(
             all.extend(recorder_counters.counters());
             all
         }),
+        attempts: Arc::new(move || for_attempts.attempts().into_iter().map(attempt).collect()),
+        backups: Arc::new(backups::ForThePage { config: config.clone(), keeping: for_copies }),
+        keep: config.retention.keep(),
+        min_free_bytes: config.store.min_free_bytes,
     }
 }
 

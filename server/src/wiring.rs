@@ -2,9 +2,9 @@
 
 use std::pin::Pin;
 
-use broker::{Directory, Retained};
+use broker::{Directory, Retained, WhyNot};
 use bytes::Bytes;
-use protocol::{ApiKey, DeviceTopic, Identity, KeyId, Publication, Topic};
+use protocol::{ApiKey, DeviceId, DeviceTopic, Identity, KeyId, Publication, Topic};
 use store::{Change, RetainedRow, Store};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
@@ -22,6 +22,18 @@ impl Directory for StoreDirectory {
         Box::pin(self.0.look_again())
     }
 
+    fn why_not(&self, key: &ApiKey) -> WhyNot {
+        match self.0.why_not(key) {
+            store::WhyNot::Unknown => WhyNot::Unknown,
+            store::WhyNot::Revoked => WhyNot::Revoked,
+            store::WhyNot::Expired => WhyNot::Expired,
+        }
+    }
+
+    fn knows(&self, device: DeviceId) -> bool {
+        self.0.knows_device(device)
+    }
+
     fn current(&self, key: KeyId) -> Option<Identity> {
         self.0.identity(key)
     }
@@ -29,6 +41,12 @@ impl Directory for StoreDirectory {
     fn changes(&self) -> watch::Receiver<u64> {
         self.0.directory_changes()
     }
+}
+
+/// What the gate saw, as the page is told of it.
+pub(crate) fn attempt(seen: broker::Attempt) -> dashboard::Attempt {
+    let broker::Attempt { at, address, outcome, device, detail, via, count } = seen;
+    dashboard::Attempt { at, address, outcome: outcome.as_str(), device, detail, client: via.as_str(), count }
 }
 
 pub(crate) fn retained(row: RetainedRow) -> (String, Retained) {

@@ -1,10 +1,10 @@
 //! Who may do what, in memory: a connection is never slower for a busy disk.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use protocol::{ApiKey, DeviceId, Identity, KeyHash, KeyId, KeyKind, TopicFilter, TopicRoot};
+use protocol::{ApiKey, DeviceId, Identity, KeyHash, KeyId, KeyKind, Timestamp, TopicFilter, TopicRoot};
 use sqlx::{Row as _, Sqlite, Transaction};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -14,27 +14,73 @@ use crate::{Change, Doing as _, Error, Store, fleet, lock};
 /// How soon a change made by another process (the command line) is seen.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
+/// How often it is written down when keys and tokens were used.
+const WRITE_USES_EVERY: Duration = Duration::from_mins(1);
+
 #[derive(Default, Clone)]
 pub(crate) struct Directory {
     version: i64,
     by_subject: HashMap<DeviceId, Vec<(KeyId, KeyHash)>>,
     identities: HashMap<KeyId, Identity>,
+    /// Keys that were good once, for whoever wonders why a device is refused.
+    ended: HashMap<DeviceId, Vec<(KeyHash, WhyNot)>>,
+    /// Keys that another has replaced, and until when they are good.
+    ending: BTreeSet<(Timestamp, DeviceId, KeyId)>,
+}
+
+/// Why a key is not good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhyNot {
+    /// Nobody's.
+    Unknown,
+    /// It was revoked, or replaced.
+    Revoked,
+    /// It was replaced, and the time in which it went on working is over.
+    Expired,
+}
+
+/// A key as the directory keeps it.
+enum Key {
+    Good(KeyHash, Identity, Option<Timestamp>),
+    Ended(KeyHash, WhyNot),
 }
 
 impl Directory {
     /// Takes over what a device or a key of its own now has.
-    fn replace(&mut self, subject: DeviceId, keys: Vec<(KeyHash, Identity)>) {
+    fn replace(&mut self, subject: DeviceId, keys: Vec<Key>) {
         for (id, _) in self.by_subject.remove(&subject).unwrap_or_default() {
             self.identities.remove(&id);
         }
-        for (hash, identity) in keys {
-            self.add(subject, hash, identity);
+        self.ended.remove(&subject);
+        self.ending.retain(|(_, of, _)| *of != subject);
+        for key in keys {
+            self.add(subject, key);
         }
     }
 
-    fn add(&mut self, subject: DeviceId, hash: KeyHash, identity: Identity) {
-        self.by_subject.entry(subject).or_default().push((identity.key, hash));
-        self.identities.insert(identity.key, identity);
+    fn add(&mut self, subject: DeviceId, key: Key) {
+        match key {
+            Key::Good(hash, identity, until) => {
+                self.ending.extend(until.map(|until| (until, subject, identity.key)));
+                self.by_subject.entry(subject).or_default().push((identity.key, hash));
+                self.identities.insert(identity.key, identity);
+            }
+            Key::Ended(hash, why) => self.ended.entry(subject).or_default().push((hash, why)),
+        }
+    }
+
+    /// Ends what is good until now. False when there was nothing.
+    fn expire(&mut self, now: Timestamp) -> bool {
+        let mut any = false;
+        while let Some((_, subject, key)) = self.ending.first().copied().filter(|(until, ..)| *until <= now) {
+            self.ending.pop_first();
+            self.identities.remove(&key);
+            let keys = self.by_subject.entry(subject).or_default();
+            let ended = keys.extract_if(.., |(id, _)| *id == key);
+            self.ended.entry(subject).or_default().extend(ended.map(|(_, hash)| (hash, WhyNot::Expired)));
+            any = true;
+        }
+        any
     }
 }
 
@@ -43,7 +89,7 @@ fn filters(json: &str) -> Vec<TopicFilter> {
     texts.iter().filter_map(|text| TopicFilter::parse(text).ok()).collect()
 }
 
-fn identity(row: &sqlx::sqlite::SqliteRow, root: &TopicRoot) -> Option<(DeviceId, KeyHash, Identity)> {
+fn read_key(row: &sqlx::sqlite::SqliteRow, root: &TopicRoot, now: Timestamp) -> Option<(DeviceId, Key)> {
     let key = KeyId::parse(row.get("id")).ok()?;
     let kind = KeyKind::parse(row.get("kind"))?;
     let device = row.get::<Option<&str>, _>("device_id").and_then(|id| DeviceId::parse(id).ok());
@@ -53,8 +99,16 @@ fn identity(row: &sqlx::sqlite::SqliteRow, root: &TopicRoot) -> Option<(DeviceId
     }
     // Readers and services are found by the key's own id.
     let subject = device.or_else(|| DeviceId::parse(key.as_str()).ok())?;
+    let hash = KeyHash::from_bytes(row.get("hash"))?;
+    let until = row.get::<Option<i64>, _>("expires_at").map(Timestamp);
+    if row.get("revoked") {
+        return Some((subject, Key::Ended(hash, WhyNot::Revoked)));
+    }
+    if until.is_some_and(|until| until <= now) {
+        return Some((subject, Key::Ended(hash, WhyNot::Expired)));
+    }
     let identity = Identity { key, kind, device, publish: filters(row.get("publish")), subscribe };
-    Some((subject, KeyHash::from_bytes(row.get("hash"))?, identity))
+    Some((subject, Key::Good(hash, identity, until)))
 }
 
 impl Store {
@@ -69,7 +123,17 @@ impl Store {
                 found = Some(*id);
             }
         }
-        directory.identities.get(&found?).cloned()
+        let identity = directory.identities.get(&found?).cloned()?;
+        self.note_key_use(identity.key);
+        Some(identity)
+    }
+
+    /// Why a key is refused.
+    pub fn why_not(&self, key: &ApiKey) -> WhyNot {
+        let (directory, hash) = (lock(&self.inner.directory).clone(), key.hash());
+        let ended = directory.ended.get(&key.subject()).into_iter().flatten();
+        // Every candidate is compared, so that the time tells nothing.
+        ended.fold(WhyNot::Unknown, |why, (stored, ended)| if stored.matches(&hash) { *ended } else { why })
     }
 
     /// What a key may do now; `None` when it was revoked.
@@ -82,9 +146,27 @@ impl Store {
         self.inner.directory_version.subscribe()
     }
 
-    /// Looks for changes that another process made, until `shutdown`.
+    /// Looks for changes that another process made, and for keys whose time is over, until `shutdown`. Also writes down
+    /// when keys and tokens were used.
     pub async fn watch_registry(self, shutdown: CancellationToken) {
+        let mut written_at = tokio::time::Instant::now();
         loop {
+            if lock(&self.inner.directory)
+                .ending
+                .first()
+                .is_some_and(|(until, ..)| *until <= self.inner.clock.now())
+            {
+                self.end_expired().await;
+            }
+            if written_at.elapsed() >= WRITE_USES_EVERY {
+                written_at = tokio::time::Instant::now();
+                if let Err(error) = self.write_uses().await {
+                    tracing::debug!(
+                        error = &error as &dyn std::error::Error,
+                        "when keys were used is not noted now"
+                    );
+                }
+            }
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 () = tokio::time::sleep(LOOK_EVERY) => {}
@@ -93,6 +175,13 @@ impl Store {
                 tracing::warn!(error = &error as &dyn std::error::Error, "changed keys are not seen now");
                 tokio::time::sleep(Duration::from_secs(2)).await;
             }
+        }
+    }
+
+    async fn end_expired(&self) {
+        let _alone = self.inner.editing.lock().await;
+        if Arc::make_mut(&mut lock(&self.inner.directory)).expire(self.inner.clock.now()) {
+            self.tell(News::default());
         }
     }
 
@@ -130,13 +219,15 @@ impl Store {
             ..Directory::default()
         };
         let rows = sqlx::query(
-            "SELECT id, kind, device_id, hash, publish, subscribe FROM access_key WHERE revoked_at IS NULL",
+            "SELECT id, kind, device_id, hash, publish, subscribe, revoked_at IS NOT NULL AS revoked, expires_at
+             FROM access_key",
         )
         .fetch_all(readers)
         .await
         .doing("reading the keys")?;
-        for (subject, hash, identity) in rows.iter().filter_map(|row| identity(row, &self.inner.root)) {
-            directory.add(subject, hash, identity);
+        let now = self.inner.clock.now();
+        for (subject, key) in rows.iter().filter_map(|row| read_key(row, &self.inner.root, now)) {
+            directory.add(subject, key);
         }
         let devices = fleet::read_names(readers, None).await.doing("reading the devices")?;
         *lock(&self.inner.directory) = Arc::new(directory);
@@ -189,11 +280,14 @@ impl fleet::Fleet {
     /// Takes names and tags over, or a new device; what is known of the present stays.
     fn adopt(&mut self, device: fleet::Device, news: &mut News) {
         match self.devices.get_mut(&device.id) {
-            Some(known) if known.name == device.name && known.tags == device.tags => {}
+            // What was changed and changed back is news too: an edit of what was before is refused by its `rev`.
+            Some(known)
+                if known.rev == device.rev && known.name == device.name && known.tags == device.tags => {}
             Some(known) => {
                 let known = Arc::make_mut(known);
                 known.name = device.name;
                 known.tags = device.tags;
+                known.rev = device.rev;
                 news.changed.push(device.id);
             }
             None => {
@@ -226,14 +320,15 @@ impl Edit<'_> {
     pub(crate) async fn commit(mut self, subject: DeviceId) -> Result<(), Error> {
         let (doing, inner) = (self.doing, &self.store.inner);
         let rows = sqlx::query(
-            "SELECT id, kind, device_id, hash, publish, subscribe FROM access_key
-             WHERE revoked_at IS NULL AND (device_id = ?1 OR (id = ?1 AND device_id IS NULL))",
+            "SELECT id, kind, device_id, hash, publish, subscribe, revoked_at IS NOT NULL AS revoked, expires_at
+             FROM access_key WHERE device_id = ?1 OR (id = ?1 AND device_id IS NULL)",
         )
         .bind(subject.as_str())
         .fetch_all(&mut *self.tx)
         .await
         .doing(doing)?;
-        let keys = rows.iter().filter_map(|row| identity(row, &inner.root)).map(|(_, hash, id)| (hash, id));
+        let now = inner.clock.now();
+        let keys = rows.iter().filter_map(|row| read_key(row, &inner.root, now)).map(|(_, key)| key);
         let device = fleet::read_names(&mut *self.tx, Some(subject)).await.doing(doing)?.pop();
         let after = read_version(&mut *self.tx).await.doing(doing)?;
         self.tx.commit().await.doing(doing)?;

@@ -47,6 +47,8 @@ pub struct Device {
     pub tags: Vec<String>,
     /// When it was added.
     pub created_at: Timestamp,
+    /// Grows with each change of its name or tags by people.
+    pub rev: i64,
     /// Whether it is there; `None` when it was never heard of.
     pub presence: Option<PresenceNow>,
     /// When it was last heard of, by the server's clock.
@@ -223,6 +225,11 @@ impl Store {
         lock(&self.inner.fleet).devices.get(&id).map(|device| Device::clone(device))
     }
 
+    /// Whether there is such a device.
+    pub fn knows_device(&self, id: DeviceId) -> bool {
+        lock(&self.inner.fleet).devices.contains_key(&id)
+    }
+
     /// Those of these devices that there are.
     pub fn some_devices<'a>(&self, ids: impl IntoIterator<Item = &'a DeviceId>) -> Vec<Arc<Device>> {
         let fleet = lock(&self.inner.fleet);
@@ -308,7 +315,7 @@ impl Device {
 
 pub(crate) async fn read_devices(pool: &sqlx::SqlitePool, root: &TopicRoot) -> Result<Vec<Device>, Error> {
     let rows = sqlx::query(
-        "SELECT d.no, d.id, d.name, d.kind, d.tags, d.created_at, s.online, s.since, s.reason, s.epoch, s.boot_id,
+        "SELECT d.no, d.id, d.name, d.kind, d.tags, d.created_at, d.rev, s.online, s.since, s.reason, s.epoch, s.boot_id,
                 s.agent_version, s.host, r.payload AS report, r.at AS report_at
          FROM device d
          LEFT JOIN device_state s ON s.device_no = d.no
@@ -326,8 +333,8 @@ pub(crate) async fn read_names(
     connection: impl sqlx::SqliteExecutor<'_>,
     only: Option<DeviceId>,
 ) -> Result<Vec<Device>, sqlx::Error> {
-    let all = "SELECT no, id, name, kind, tags, created_at FROM device";
-    let one = "SELECT no, id, name, kind, tags, created_at FROM device WHERE id = ?";
+    let all = "SELECT no, id, name, kind, tags, created_at, rev FROM device";
+    let one = "SELECT no, id, name, kind, tags, created_at, rev FROM device WHERE id = ?";
     let query = only.map_or_else(|| sqlx::query(all), |id| sqlx::query(one).bind(id.to_string()));
     let rows = query.fetch_all(connection).await?;
     Ok(rows.iter().filter_map(name).collect())
@@ -341,6 +348,7 @@ fn name(row: &sqlx::sqlite::SqliteRow) -> Option<Device> {
         kind: if row.get::<&str, _>("kind") == "local" { DeviceKind::Local } else { DeviceKind::Agent },
         tags: serde_json::from_str(row.get("tags")).unwrap_or_default(),
         created_at: Timestamp(row.get("created_at")),
+        rev: row.get("rev"),
         presence: None,
         last_seen_at: None,
         latest: None,

@@ -127,6 +127,7 @@ impl Store {
                 kind: now.kind,
                 tags: now.tags.clone(),
                 created_at: now.created_at,
+                rev: now.rev,
                 last_seen_at: latest.as_ref().map(|l| l.at).max(presence.as_ref().map(|p| p.since)),
                 presence: presence.clone(),
                 latest,

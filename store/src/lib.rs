@@ -14,6 +14,7 @@ mod errors;
 mod events;
 mod fleet;
 mod fleet_at;
+mod growth;
 mod hot;
 mod open;
 mod outages;
@@ -29,10 +30,15 @@ mod sample_rows;
 mod samples;
 mod search;
 mod seqs;
+mod status_page;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod tokens;
+mod two_factor;
 mod usage;
 mod usage_rows;
+mod used;
+mod vault;
 mod zone;
 
 use std::path::PathBuf;
@@ -46,6 +52,7 @@ use tokio::sync::{broadcast, watch};
 pub use alerts::{Alert, AlertFilter, Firing, Said, Severity, Telling};
 pub use audit_log::{Actor, ActorKind, AuditEntry, AuditFilter, Deed, Subject};
 pub use backup::{Amounts, Backup, Progress, Restored, check_file, free_bytes, restore};
+pub use directory::WhyNot;
 pub use error_groups::{
     ErrorGroup, ErrorGroupDetail, ErrorGroupFilter, ErrorState, GroupDevice, GroupPlace, GroupSort,
     GroupVersion,
@@ -54,11 +61,12 @@ pub use errors::{ErrorFilter, ErrorRecord};
 pub use events::{EventFilter, FleetEvent, ServerEvent, ServerEventKind};
 pub use fleet::{Device, DeviceKind, Latest, PresenceNow};
 pub use fleet_at::FleetAt;
+pub use growth::{Amounts as DailyAmounts, Growth, growth};
 pub use hot::Settled;
 pub use open::Config;
 pub use outages::{LastRun, Outage, OutageFilter, OutageLabel, Span, Uptime};
 pub use page::{Page, Place};
-pub use people::{Login, Role};
+pub use people::{Login, PersonInfo, PersonRefusal, Role};
 pub use prices::{EMBEDDED as EMBEDDED_PRICES, Estimate, FlatRate, Models, Price, PriceError, Prices, Rates};
 pub use record::{Fact, Record, Verdict};
 pub use registry::{KeyInfo, NewKey, Refusal};
@@ -67,11 +75,15 @@ pub use retention::{Expiring, Keep, Sizes};
 pub use sample_rows::{SamplePlace, SampleRecord};
 pub use samples::{Horizon, Metric, Range, Rung, Samples, Series};
 pub use search::{Search, TooMuch};
+pub use status_page::StatusPage;
+pub use tokens::TokenInfo;
+pub use two_factor::TwoFactor;
 pub use usage::{
     Counts, DeviceUsage, Expected, Forecast, Summary, UnpricedModel, UsageBy, UsageFilter, UsageGroup,
     UsageQuery, Usual,
 };
 pub use usage_rows::{UsagePlace, UsageRecord};
+pub use vault::{Vault, VaultError};
 pub use zone::{Days, Zone};
 
 /// News after a commit. A receiver that lags gets `Lagged` and asks for the whole fleet again.
@@ -173,6 +185,9 @@ pub enum Error {
         /// What we were doing.
         doing: &'static str,
     },
+    /// A secret cannot be sealed or read.
+    #[error("a secret cannot be sealed or read")]
+    Vault(#[from] VaultError),
     /// The file could not be brought to this version's form.
     #[error("the database could not be brought to this version's form")]
     Migrate(#[source] sqlx::migrate::MigrateError),
@@ -220,6 +235,7 @@ struct Inner {
     firing: Mutex<Firing>,
     directory: Mutex<Arc<directory::Directory>>,
     directory_version: watch::Sender<u64>,
+    used: used::Used,
     /// Read where rows are written: see `usage/reprice.rs`.
     prices: RwLock<Arc<Prices>>,
     /// Held while devices and keys are changed or read again: what is in memory never goes back in time.

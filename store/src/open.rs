@@ -7,7 +7,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _, Row as _};
 use tokio::sync::{broadcast, watch};
 
-use crate::{Doing as _, Error, FEED, Inner, Prices, Store, directory, fleet, reader};
+use crate::{Doing as _, Error, FEED, Inner, Prices, Store, directory, fleet, reader, used};
 
 pub(crate) const FILE: &str = "openclaw-watch.sqlite";
 /// What stands at the begin of each SQLite file.
@@ -113,6 +113,7 @@ impl Store {
                 firing: Mutex::default(),
                 directory: Mutex::new(Arc::new(directory::Directory::default())),
                 directory_version: watch::Sender::new(0),
+                used: used::Used::default(),
                 prices: RwLock::new(Arc::new(Prices::embedded())),
                 editing: tokio::sync::Mutex::new(()),
                 looked_at: tokio::sync::Mutex::new(None),

@@ -1,4 +1,4 @@
-//! People who may see the page, their logins, and tokens for scripts.
+//! People who may see the page, and their logins.
 
 use protocol::{KeyHash, Timestamp};
 use serde_json::json;
@@ -42,6 +42,32 @@ pub struct Login {
     pub csrf: String,
     /// Until when.
     pub expires_at: Timestamp,
+}
+
+/// A person as an admin sees them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PersonInfo {
+    /// What they log in with.
+    pub name: String,
+    /// What they may do.
+    pub role: Role,
+    /// Their login asks for a code.
+    pub two_factor: bool,
+    /// When they were added.
+    pub created_at: Timestamp,
+    /// When they last logged in.
+    pub last_login_at: Option<Timestamp>,
+}
+
+/// Why a person was not changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PersonRefusal {
+    /// There is nobody of that name.
+    #[error("there is no user of that name")]
+    NoPerson,
+    /// Nobody could change anything any more.
+    #[error("this is the only admin: make somebody else an admin first")]
+    LastAdmin,
 }
 
 impl Store {
@@ -115,6 +141,102 @@ impl Store {
         Ok(row.and_then(|row| Some((row.get("password_hash"), Role::parse(row.get("role"))?))))
     }
 
+    /// Everybody, by name.
+    pub async fn people(&self) -> Result<Vec<PersonInfo>, Error> {
+        let rows = sqlx::query(
+            "SELECT p.name, p.role, p.created_at, p.last_login_at, t.on_since IS NOT NULL AS two_factor
+             FROM person p LEFT JOIN two_factor t ON t.person = p.name ORDER BY p.name",
+        )
+        .fetch_all(&self.inner.readers)
+        .await
+        .doing("reading the people")?;
+        let info = |row: &sqlx::sqlite::SqliteRow| {
+            Some(PersonInfo {
+                name: row.get("name"),
+                role: Role::parse(row.get("role"))?,
+                two_factor: row.get("two_factor"),
+                created_at: Timestamp(row.get("created_at")),
+                last_login_at: row.get::<Option<i64>, _>("last_login_at").map(Timestamp),
+            })
+        };
+        Ok(rows.iter().filter_map(info).collect())
+    }
+
+    /// Changes what a person may do, or their password. Their logins end, but for `but`: the one that asks.
+    pub async fn change_person(
+        &self,
+        by: &Actor,
+        name: &str,
+        role: Option<Role>,
+        password_hash: Option<&str>,
+        but: Option<&KeyHash>,
+    ) -> Result<Result<(), PersonRefusal>, Error> {
+        let doing = "changing a person";
+        let now = self.inner.clock.now();
+        let mut tx = self.inner.writer.begin_with("BEGIN IMMEDIATE").await.doing(doing)?;
+        let Some(present) = role_of(&mut tx, name).await.doing(doing)? else {
+            return Ok(Err(PersonRefusal::NoPerson));
+        };
+        let role = role.filter(|role| *role != present);
+        if role == Some(Role::Viewer) && is_last_admin(&mut tx, name).await.doing(doing)? {
+            return Ok(Err(PersonRefusal::LastAdmin));
+        }
+        let subject = Some(Subject { kind: "user", id: name, name });
+        if let Some(role) = role {
+            sqlx::query("UPDATE person SET role = ? WHERE name = ?")
+                .bind(role.as_str())
+                .bind(name)
+                .execute(&mut *tx)
+                .await
+                .doing(doing)?;
+            let (before, after) = (json!({ "role": present.as_str() }), json!({ "role": role.as_str() }));
+            let deed = Deed { action: "user.role", subject, before: Some(before), after: Some(after) };
+            audit_log::write(&mut tx, now, by, &deed).await.doing(doing)?;
+        }
+        if let Some(hash) = password_hash {
+            sqlx::query("UPDATE person SET password_hash = ? WHERE name = ?")
+                .bind(hash)
+                .bind(name)
+                .execute(&mut *tx)
+                .await
+                .doing(doing)?;
+            let deed = Deed { action: "user.password", subject, before: None, after: None };
+            audit_log::write(&mut tx, now, by, &deed).await.doing(doing)?;
+        }
+        if role.is_some() || password_hash.is_some() {
+            sqlx::query("DELETE FROM login WHERE person = ?1 AND (?2 IS NULL OR hash <> ?2)")
+                .bind(name)
+                .bind(but.map(|hash| hash.as_bytes().to_vec()))
+                .execute(&mut *tx)
+                .await
+                .doing(doing)?;
+        }
+        tx.commit().await.doing(doing)?;
+        Ok(Ok(()))
+    }
+
+    /// Removes a person with their logins and their second factor.
+    pub async fn remove_person(&self, by: &Actor, name: &str) -> Result<Result<(), PersonRefusal>, Error> {
+        let doing = "removing a person";
+        let mut tx = self.inner.writer.begin_with("BEGIN IMMEDIATE").await.doing(doing)?;
+        let Some(role) = role_of(&mut tx, name).await.doing(doing)? else {
+            return Ok(Err(PersonRefusal::NoPerson));
+        };
+        if role == Role::Admin && is_last_admin(&mut tx, name).await.doing(doing)? {
+            return Ok(Err(PersonRefusal::LastAdmin));
+        }
+        sqlx::query("DELETE FROM person WHERE name = ?").bind(name).execute(&mut *tx).await.doing(doing)?;
+        let deed = Deed {
+            action: "user.remove",
+            subject: Some(Subject { kind: "user", id: name, name }),
+            before: Some(json!({ "role": role.as_str() })),
+            after: None,
+        };
+        audit_log::write(&mut tx, self.inner.clock.now(), by, &deed).await.doing(doing)?;
+        tx.commit().await.doing(doing)?;
+        Ok(Ok(()))
+    }
+
     /// Remembers a login, and forgets those that are over.
     pub async fn add_login(
         &self,
@@ -138,6 +260,12 @@ impl Store {
             .bind(csrf)
             .bind(now)
             .bind(until.0)
+            .execute(&mut *tx)
+            .await
+            .doing("adding a login")?;
+        sqlx::query("UPDATE person SET last_login_at = ? WHERE name = ?")
+            .bind(now)
+            .bind(person)
             .execute(&mut *tx)
             .await
             .doing("adding a login")?;
@@ -182,40 +310,22 @@ impl Store {
         }
         tx.commit().await.doing(doing)
     }
+}
 
-    /// Remembers a token for scripts.
-    pub async fn add_token(&self, by: &Actor, token: &KeyHash, role: Role, name: &str) -> Result<(), Error> {
-        let doing = "adding a token";
-        let now = self.inner.clock.now();
-        let mut tx = self.inner.writer.begin_with("BEGIN IMMEDIATE").await.doing(doing)?;
-        sqlx::query("INSERT INTO bearer_token (hash, role, name, created_at) VALUES (?, ?, ?, ?)")
-            .bind(token.as_bytes().to_vec())
-            .bind(role.as_str())
-            .bind(name)
-            .bind(now.0)
-            .execute(&mut *tx)
-            .await
-            .doing(doing)?;
-        let deed = Deed {
-            action: "token.create",
-            subject: Some(Subject { kind: "token", id: name, name }),
-            before: None,
-            after: Some(json!({ "role": role.as_str() })),
-        };
-        audit_log::write(&mut tx, now, by, &deed).await.doing(doing)?;
-        tx.commit().await.doing(doing)
-    }
+async fn role_of(tx: &mut Transaction<'_, Sqlite>, name: &str) -> Result<Option<Role>, sqlx::Error> {
+    let role: Option<String> = sqlx::query_scalar("SELECT role FROM person WHERE name = ?")
+        .bind(name)
+        .fetch_optional(&mut **tx)
+        .await?;
+    Ok(role.and_then(|role| Role::parse(&role)))
+}
 
-    /// What a token may do, and what it is called.
-    pub async fn token(&self, token: &KeyHash) -> Result<Option<(Role, String)>, Error> {
-        let row: Option<(String, String)> =
-            sqlx::query_as("SELECT role, name FROM bearer_token WHERE hash = ?")
-                .bind(token.as_bytes().to_vec())
-                .fetch_optional(&self.inner.readers)
-                .await
-                .doing("reading a token")?;
-        Ok(row.and_then(|(role, name)| Some((Role::parse(&role)?, name))))
-    }
+async fn is_last_admin(tx: &mut Transaction<'_, Sqlite>, name: &str) -> Result<bool, sqlx::Error> {
+    let others: i64 = sqlx::query_scalar("SELECT count(*) FROM person WHERE role = 'admin' AND name <> ?")
+        .bind(name)
+        .fetch_one(&mut **tx)
+        .await?;
+    Ok(others == 0)
 }
 
 async fn note_person(

@@ -7,6 +7,8 @@ use sqlx::{Row as _, Sqlite, Transaction};
 use crate::audit_log::{self, Actor, Deed, Subject};
 use crate::{DeviceKind, Doing as _, Error, Store, error_groups};
 
+const HOUR_MS: i64 = 3_600_000;
+
 /// Why something was not done. A decision, not a failure.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -22,6 +24,9 @@ pub enum Refusal {
     /// There is no such device.
     #[error("there is no device {0}")]
     NoDevice(DeviceId),
+    /// Somebody else has changed it since it was looked at.
+    #[error("somebody else has changed this device meanwhile; look at it again")]
+    Conflict,
     /// There is no such key.
     #[error("there is no key {0}, or it was revoked before")]
     NoKey(KeyId),
@@ -56,6 +61,14 @@ pub struct KeyInfo {
     pub created_at: Timestamp,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
+    /// From when on it is refused: another took its place. `None`: never.
+    pub expires_at: Option<Timestamp>,
+    /// When somebody last connected with it, to the minute.
+    pub last_used_at: Option<Timestamp>,
+    /// What it may publish, of a service.
+    pub publish: Vec<String>,
+    /// What it may subscribe to; of a reader without any: everything.
+    pub subscribe: Vec<String>,
 }
 
 /// Characters that cannot be seen, or that change how others are: two names must not look alike by them.
@@ -130,7 +143,7 @@ impl Store {
     pub async fn local_device(&self, name: &str) -> Result<(DeviceId, ApiKey), Error> {
         let by = Actor::server();
         if let Some(device) = self.devices().into_iter().find(|d| d.kind == DeviceKind::Local)
-            && let Ok(key) = self.rotate_key(&by, device.id).await?
+            && let Ok(key) = self.rotate_key(&by, device.id, 0).await?
         {
             return Ok((device.id, key));
         }
@@ -144,13 +157,14 @@ impl Store {
         unreachable!("some name is free")
     }
 
-    /// Changes a device's name or tags.
+    /// Changes a device's name or tags; with `rev` only if it is as it was then.
     pub async fn change_device(
         &self,
         by: &Actor,
         id: DeviceId,
         name: Option<&str>,
         tags: Option<&[String]>,
+        rev: Option<i64>,
     ) -> Result<Result<(), Refusal>, Error> {
         let clean = name.map(clean_name).transpose().and_then(|n| Ok((n, tags.map(clean_tags).transpose()?)));
         let (name, tags) = match clean {
@@ -163,19 +177,24 @@ impl Store {
         {
             return Ok(Err(Refusal::NameTaken(name.clone())));
         }
-        let Some((no, old_name, old_tags)) = known(&mut edit.tx, id).await? else {
+        let Some(Known { no, name: old_name, tags: old_tags, rev: present }) =
+            known(&mut edit.tx, id).await?
+        else {
             return Ok(Err(Refusal::NoDevice(id)));
         };
+        if rev.is_some_and(|rev| rev != present) {
+            return Ok(Err(Refusal::Conflict));
+        }
         let (new_name, new_tags) =
             (name.unwrap_or_else(|| old_name.clone()), tags.unwrap_or_else(|| old_tags.clone()));
-        sqlx::query("UPDATE device SET name = ?, tags = ? WHERE no = ?")
-            .bind(&new_name)
-            .bind(&new_tags)
-            .bind(no)
-            .execute(&mut *edit.tx)
-            .await
-            .doing("changing a device")?;
         if (&new_name, &new_tags) != (&old_name, &old_tags) {
+            sqlx::query("UPDATE device SET name = ?, tags = ?, rev = rev + 1 WHERE no = ?")
+                .bind(&new_name)
+                .bind(&new_tags)
+                .bind(no)
+                .execute(&mut *edit.tx)
+                .await
+                .doing("changing a device")?;
             let deed = Deed {
                 action: if new_name == old_name { "device.tag" } else { "device.rename" },
                 subject: Some(Subject { kind: "device", id: id.as_str(), name: &old_name }),
@@ -192,7 +211,7 @@ impl Store {
     /// Removes a device, its keys and all that was recorded of it.
     pub async fn remove_device(&self, by: &Actor, id: DeviceId) -> Result<Result<(), Refusal>, Error> {
         let mut edit = self.edit("removing a device").await?;
-        let Some((no, name, tags)) = known(&mut edit.tx, id).await? else {
+        let Some(Known { no, name, tags, .. }) = known(&mut edit.tx, id).await? else {
             return Ok(Err(Refusal::NoDevice(id)));
         };
         for what in DeviceTopic::ALL {
@@ -222,28 +241,42 @@ impl Store {
         Ok(Ok(()))
     }
 
-    /// A new key for a device; those before are revoked.
-    pub async fn rotate_key(&self, by: &Actor, id: DeviceId) -> Result<Result<ApiKey, Refusal>, Error> {
+    /// A new key for a device; those before are revoked, or go on working for `overlap_h` hours.
+    pub async fn rotate_key(
+        &self,
+        by: &Actor,
+        id: DeviceId,
+        overlap_h: u32,
+    ) -> Result<Result<ApiKey, Refusal>, Error> {
         let doing = "rotating a key";
         let now = self.inner.clock.now();
         let mut edit = self.edit(doing).await?;
-        let Some((_, name, _)) = known(&mut edit.tx, id).await? else {
+        let Some(Known { name, .. }) = known(&mut edit.tx, id).await? else {
             return Ok(Err(Refusal::NoDevice(id)));
         };
-        let revoked: Vec<String> = sqlx::query_scalar(
-            "UPDATE access_key SET revoked_at = ? WHERE device_id = ? AND revoked_at IS NULL RETURNING id",
-        )
-        .bind(now.0)
-        .bind(id.as_str())
-        .fetch_all(&mut *edit.tx)
-        .await
-        .doing(doing)?;
+        let until = (overlap_h > 0).then(|| now.plus_millis(i64::from(overlap_h) * HOUR_MS));
+        // One that ends sooner by an earlier rotation does so.
+        let end = match until {
+            None => {
+                "UPDATE access_key SET revoked_at = ? WHERE device_id = ? AND revoked_at IS NULL RETURNING id"
+            }
+            Some(_) => {
+                "UPDATE access_key SET expires_at = min(?, coalesce(expires_at, 9223372036854775807))
+                 WHERE device_id = ? AND revoked_at IS NULL RETURNING id"
+            }
+        };
+        let ended: Vec<String> = sqlx::query_scalar(end)
+            .bind(until.unwrap_or(now).0)
+            .bind(id.as_str())
+            .fetch_all(&mut *edit.tx)
+            .await
+            .doing(doing)?;
         let (key_id, key) = insert_device_key(&mut edit.tx, id, now).await?;
         let deed = Deed {
             action: "key.rotate",
             subject: Some(Subject { kind: "device", id: id.as_str(), name: &name }),
-            before: Some(json!({ "key_ids": revoked })),
-            after: Some(json!({ "key_ids": [key_id.as_str()] })),
+            before: Some(json!({ "key_ids": ended })),
+            after: Some(json!({ "key_ids": [key_id.as_str()], "overlap_h": overlap_h })),
         };
         audit_log::write(&mut edit.tx, now, by, &deed).await.doing(doing)?;
         edit.commit(id).await?;
@@ -339,19 +372,27 @@ impl Store {
     /// All keys, without their secrets.
     pub async fn keys(&self) -> Result<Vec<KeyInfo>, Error> {
         let rows = sqlx::query(
-            "SELECT id, kind, name, device_id, created_at, revoked_at FROM access_key ORDER BY created_at, id",
+            "SELECT id, kind, name, device_id, created_at, revoked_at, expires_at, last_used_at, publish, subscribe
+             FROM access_key ORDER BY created_at, id",
         )
         .fetch_all(&self.inner.readers)
         .await
         .doing("reading the keys")?;
         let info = |row: &sqlx::sqlite::SqliteRow| {
+            let id = KeyId::parse(row.get("id")).ok()?;
+            let time = |column: &str| row.get::<Option<i64>, _>(column).map(Timestamp);
+            let list = |column: &str| serde_json::from_str(row.get(column)).unwrap_or_default();
             Some(KeyInfo {
-                id: KeyId::parse(row.get("id")).ok()?,
+                id,
                 kind: KeyKind::parse(row.get("kind"))?,
                 name: row.get("name"),
                 device: row.get::<Option<&str>, _>("device_id").and_then(|id| DeviceId::parse(id).ok()),
                 created_at: Timestamp(row.get("created_at")),
-                revoked_at: row.get::<Option<i64>, _>("revoked_at").map(Timestamp),
+                revoked_at: time("revoked_at"),
+                expires_at: time("expires_at"),
+                last_used_at: self.key_used_at(id).max(time("last_used_at")),
+                publish: list("publish"),
+                subscribe: list("subscribe"),
             })
         };
         Ok(rows.iter().filter_map(info).collect())
@@ -363,16 +404,26 @@ fn own_subject(id: KeyId) -> DeviceId {
     DeviceId::parse(id.as_str()).expect("ids have one form")
 }
 
-/// A device's number, name and tags.
-async fn known(
-    tx: &mut Transaction<'_, Sqlite>,
-    id: DeviceId,
-) -> Result<Option<(i64, String, String)>, Error> {
-    sqlx::query_as("SELECT no, name, tags FROM device WHERE id = ?")
+/// A device as people have made it.
+struct Known {
+    no: i64,
+    name: String,
+    tags: String,
+    rev: i64,
+}
+
+async fn known(tx: &mut Transaction<'_, Sqlite>, id: DeviceId) -> Result<Option<Known>, Error> {
+    let row = sqlx::query("SELECT no, name, tags, rev FROM device WHERE id = ?")
         .bind(id.as_str())
         .fetch_optional(&mut **tx)
         .await
-        .doing("looking for a device")
+        .doing("looking for a device")?;
+    Ok(row.map(|row| Known {
+        no: row.get("no"),
+        name: row.get("name"),
+        tags: row.get("tags"),
+        rev: row.get("rev"),
+    }))
 }
 
 /// A list as it is kept, for the audit log.

@@ -29,16 +29,16 @@ async fn every_change_stands_in_the_log_with_who_and_what() {
     world.store.add_login(&ann, &cookie, "ann", "a csrf word", NOW.plus_millis(DAY)).await.unwrap();
     let (id, key) =
         world.store.add_device(&ann, "one", &["lab".to_owned()], DeviceKind::Agent).await.unwrap().unwrap();
-    world.store.change_device(&script, id, Some("two"), None).await.unwrap().unwrap();
-    world.store.change_device(&script, id, None, Some(&[])).await.unwrap().unwrap();
+    world.store.change_device(&script, id, Some("two"), None, None).await.unwrap().unwrap();
+    world.store.change_device(&script, id, None, Some(&[]), None).await.unwrap().unwrap();
     // Nothing changes: nothing was done.
-    world.store.change_device(&script, id, Some("two"), None).await.unwrap().unwrap();
-    let rotated = world.store.rotate_key(&by(), id).await.unwrap().unwrap();
+    world.store.change_device(&script, id, Some("two"), None, None).await.unwrap().unwrap();
+    let rotated = world.store.rotate_key(&by(), id, 0).await.unwrap().unwrap();
     let filter = TopicFilter::parse("house/#").unwrap();
     let new = NewKey::Service { publish: vec![filter], subscribe: vec![] };
     let (key_id, service) = world.store.add_key(&by(), "lamps", new).await.unwrap().unwrap();
     world.store.revoke_key(&by(), key_id).await.unwrap().unwrap();
-    world.store.add_token(&by(), &KeyHash::of(b"a token"), Role::Viewer, "prometheus").await.unwrap();
+    world.store.add_token(&by(), &KeyHash::of(b"a token"), Role::Viewer, "prometheus", None).await.unwrap();
     assert!(world.store.add_person(&by(), "bob", Role::Viewer, hash).await.unwrap());
     assert!(!world.store.add_person(&by(), "bob", Role::Admin, hash).await.unwrap(), "taken");
     world.store.remove_device(&ann, id).await.unwrap().unwrap();

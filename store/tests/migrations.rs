@@ -136,6 +136,15 @@ async fn answers(store: &Store, version: i64, key: &ApiKey) {
     let filter = OutageFilter { device: Some(id), ..OutageFilter::default() };
     let outages = store.outages(&filter, 9).await.unwrap();
     assert_eq!((outages.len(), outages[0].from, outages[0].to), (1, THEN.plus_millis(100_000), None));
+    if version < 9 {
+        return;
+    }
+    let tokens = store.tokens().await.unwrap();
+    let token = tokens.iter().find(|token| token.name == format!("token {version}")).unwrap();
+    assert_eq!((token.last_used_at, token.expires_at), (Some(THEN), Some(Timestamp(1_890_000_000_000))));
+    assert!(store.has_two_factor(&format!("person {version}")).await.unwrap());
+    let page = store.status_page().await.unwrap();
+    assert_eq!((page.enabled, page.devices), (true, vec![device(9)]));
     if version < 10 {
         return;
     }
@@ -211,7 +220,8 @@ async fn errors_of_before_are_counted_as_those_of_now() {
         .unwrap();
     sqlx::raw_sql(
         "DELETE FROM device; DELETE FROM error_record;
-         INSERT INTO device SELECT * FROM new.device; INSERT INTO error_record SELECT * FROM new.error_record;",
+         INSERT INTO device SELECT no, id, name, kind, tags, created_at FROM new.device;
+         INSERT INTO error_record SELECT * FROM new.error_record;",
     )
     .execute(&mut old)
     .await

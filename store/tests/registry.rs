@@ -35,18 +35,23 @@ async fn names_and_tags_are_checked_and_cleaned() {
     assert_eq!(add("other", &many).await, Err(Refusal::Tags));
     assert_eq!(add("büro \u{1f5a5}", &[]).await, Err(Refusal::NameTaken("büro \u{1f5a5}".into())));
     let second = add(&"x".repeat(64), &many[..16]).await.unwrap();
-    let taken = world.store.change_device(&by(), second, Some("büro \u{1f5a5}"), None).await.unwrap();
+    let taken = world.store.change_device(&by(), second, Some("büro \u{1f5a5}"), None, None).await.unwrap();
     assert!(matches!(taken, Err(Refusal::NameTaken(_))));
-    world.store.change_device(&by(), second, Some("new"), None).await.unwrap().unwrap();
+    world.store.change_device(&by(), second, Some("new"), None, None).await.unwrap().unwrap();
     // Its own name is not taken from it.
-    world.store.change_device(&by(), second, Some("new"), Some(&["t".to_owned()])).await.unwrap().unwrap();
+    world
+        .store
+        .change_device(&by(), second, Some("new"), Some(&["t".to_owned()]), None)
+        .await
+        .unwrap()
+        .unwrap();
     let device = world.store.device(second).unwrap();
     assert_eq!((device.name.as_str(), device.tags.len()), ("new", 1));
     world.store.remove_device(&by(), second).await.unwrap().unwrap();
     let gone = Err(Refusal::NoDevice(second));
     assert_eq!(world.store.remove_device(&by(), second).await.unwrap(), gone);
-    assert_eq!(world.store.change_device(&by(), second, Some("x"), None).await.unwrap(), gone);
-    assert_eq!(world.store.rotate_key(&by(), second).await.unwrap().err(), gone.err());
+    assert_eq!(world.store.change_device(&by(), second, Some("x"), None, None).await.unwrap(), gone);
+    assert_eq!(world.store.rotate_key(&by(), second, 0).await.unwrap().err(), gone.err());
     assert_eq!(add("new", &[]).await.map(|_| ()), Ok(()));
 }
 
@@ -70,7 +75,7 @@ async fn keys_are_known_until_they_are_revoked() {
     let world = World::new().await;
     let (id, first) = world.store.add_device(&by(), "one", &[], DeviceKind::Agent).await.unwrap().unwrap();
     assert_eq!(world.store.identify(&first).unwrap().device, Some(id));
-    let second = world.store.rotate_key(&by(), id).await.unwrap().unwrap();
+    let second = world.store.rotate_key(&by(), id, 0).await.unwrap().unwrap();
     assert!(world.store.identify(&first).is_none());
     let identity = world.store.identify(&second).unwrap();
     world.store.revoke_key(&by(), identity.key).await.unwrap().unwrap();
@@ -120,7 +125,7 @@ async fn what_the_command_line_changes_is_seen_by_the_server() {
     let seen = async |changes: &mut tokio::sync::watch::Receiver<u64>| {
         tokio::time::timeout(Duration::from_secs(5), changes.changed()).await.unwrap().unwrap();
     };
-    let rotated = command_line.rotate_key(&by(), id).await.unwrap().unwrap();
+    let rotated = command_line.rotate_key(&by(), id, 0).await.unwrap().unwrap();
     seen(&mut changes).await;
     assert!(world.store.identify(&key).is_none() && world.store.identify(&rotated).is_some());
     // Somebody who shows a new key need not wait for the next look.
@@ -134,7 +139,7 @@ async fn what_the_command_line_changes_is_seen_by_the_server() {
     seen(&mut changes).await;
     assert!(world.store.identify(&rotated).is_none());
     let mut feed = world.store.feed();
-    command_line.change_device(&by(), id, Some("renamed"), None).await.unwrap().unwrap();
+    command_line.change_device(&by(), id, Some("renamed"), None, None).await.unwrap().unwrap();
     seen(&mut changes).await;
     assert_eq!(feed.recv().await.unwrap(), Change::Devices([id].into()));
     let device = world.store.device(id).unwrap();

@@ -63,6 +63,7 @@ function fleetOf(size) {
       reason: down ? reason : null,
       agent_version: never ? null : k % 9 === 4 ? '0.0.9' : '0.1.0',
       created_at: new Date(now - (never ? 2 : 40) * 86_400_000).toISOString(),
+      rev: 1,
       latest: never
         ? null
         : {

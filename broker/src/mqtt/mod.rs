@@ -41,6 +41,18 @@ pub(crate) enum DecodeError {
 }
 
 impl DecodeError {
+    /// It in a word.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "malformed",
+            Self::Protocol(_) => "not_allowed_here",
+            Self::TooLarge => "too_large",
+            Self::UnsupportedVersion => "version",
+            Self::InvalidTopic => "topic",
+            Self::TopicAlias => "topic_alias",
+        }
+    }
+
     /// The MQTT 5 reason code for it.
     pub(crate) fn reason(self) -> u8 {
         match self {

@@ -8,9 +8,13 @@ use store::{DeviceKind, Zone};
 
 use super::usage::{ZoneParams, zone};
 use crate::App;
+use crate::account_views::Rotation;
 use crate::auth::{Admin, Viewer};
 use crate::error::ApiError;
 use crate::views::{AddedDeviceView, DeviceDetailView, DevicePatch, DeviceView, Each, NewDevice};
+
+/// A week: whoever needs longer has lost sight of the device.
+const MAX_OVERLAP_H: u32 = 168;
 
 fn device_id(text: &str) -> Result<DeviceId, ApiError> {
     DeviceId::parse(text).map_err(|_| ApiError::not_found("device"))
@@ -68,7 +72,7 @@ pub(super) async fn show(
 
 /// The host that the browser used to reach us, without its port; `None` for what cannot be a host, and for this
 /// machine's own names, which mean something else on a device.
-fn host_of(headers: &HeaderMap) -> Option<String> {
+pub(super) fn host_of(headers: &HeaderMap) -> Option<String> {
     let host = headers.get(header::HOST)?.to_str().ok()?;
     let end = if host.starts_with('[') {
         host.find(']').map(|i| i + 1)?
@@ -128,7 +132,7 @@ pub(super) async fn add(
 
 /// Rename a device or change its tags
 ///
-/// What is left out stays as it is.
+/// What is left out stays as it is. With `rev`, only if nobody has changed it since.
 #[utoipa::path(
     patch,
     path = "/devices/{id}",
@@ -146,7 +150,7 @@ pub(super) async fn change(
     patch: Result<Json<DevicePatch>, JsonRejection>,
 ) -> Result<Json<DeviceView>, ApiError> {
     let (Json(patch), id) = (patch?, device_id(&id)?);
-    app.store.change_device(&by, id, patch.name.as_deref(), patch.tags.as_deref()).await??;
+    app.store.change_device(&by, id, patch.name.as_deref(), patch.tags.as_deref(), patch.rev).await??;
     let device = app.store.device(id).ok_or_else(|| ApiError::not_found("device"))?;
     Ok(Json(DeviceView::of(&device, &Zone::utc().days(app.store.clock().now()))))
 }
@@ -176,7 +180,8 @@ pub(super) async fn remove(
 
 /// Give a device a new key
 ///
-/// The old key ends at once, with the connection that uses it.
+/// The old key ends at once, with the connection that uses it; or goes on working for `overlap_h` hours, so that the device
+/// can be given the new one meanwhile.
 #[utoipa::path(
     post,
     path = "/devices/{id}/rotate-key",
@@ -184,6 +189,7 @@ pub(super) async fn remove(
     tag = "devices",
     security(("token" = ["admin"]), ("login" = ["admin"])),
     params(("id" = String, Path, description = "The device's id.")),
+    request_body = Option<Rotation>,
     responses((status = 200, description = "The device with its new key.", body = AddedDeviceView))
 )]
 pub(super) async fn rotate_key(
@@ -191,10 +197,15 @@ pub(super) async fn rotate_key(
     Admin(by): Admin,
     headers: HeaderMap,
     Path(id): Path<String>,
+    rotation: Result<Option<Json<Rotation>>, JsonRejection>,
 ) -> Result<Json<AddedDeviceView>, ApiError> {
-    let id = device_id(&id)?;
+    let (id, Rotation { overlap_h }) =
+        (device_id(&id)?, rotation?.map(|Json(rotation)| rotation).unwrap_or_default());
+    if overlap_h > MAX_OVERLAP_H {
+        return Err(ApiError::invalid("overlap_h", format!("At most {MAX_OVERLAP_H} hours.")));
+    }
     refuse_local(&app, id, "Its key is the server's own.")?;
-    let key = app.store.rotate_key(&by, id).await??;
+    let key = app.store.rotate_key(&by, id, overlap_h).await??;
     Ok(Json(added(&app, &headers, id, &key)?))
 }
 

@@ -13,12 +13,18 @@ mod events;
 mod export;
 pub(crate) mod fleet;
 mod health;
+mod keys;
+mod me;
 mod outages;
 mod parse;
 mod samples;
 pub(crate) mod security;
+mod server;
 mod session;
+pub(crate) mod status_page;
+mod tokens;
 pub(crate) mod usage;
+mod users;
 
 use std::time::Instant;
 
@@ -69,6 +75,21 @@ pub(crate) fn resources() -> OpenApiRouter<App> {
         .routes(routes!(export::all_events))
         .routes(routes!(audit_log::list))
         .routes(routes!(export::all_deeds))
+        .routes(routes!(users::list, users::add))
+        .routes(routes!(users::change, users::remove))
+        .routes(routes!(me::show))
+        .routes(routes!(me::password))
+        .routes(routes!(me::begin, me::confirm, me::remove))
+        .routes(routes!(me::renew))
+        .routes(routes!(tokens::list, tokens::add))
+        .routes(routes!(tokens::revoke))
+        .routes(routes!(keys::list, keys::add))
+        .routes(routes!(keys::revoke))
+        .routes(routes!(server::retention))
+        .routes(routes!(server::backups, server::make_backup))
+        .routes(routes!(server::attempts))
+        .routes(routes!(status_page::show, status_page::change))
+        .routes(routes!(status_page::public))
         .routes(routes!(openapi::show))
 }
 

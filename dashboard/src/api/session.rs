@@ -14,11 +14,21 @@ use crate::views::{LoginForm, SessionView, SetupForm, UserView, rfc3339};
 use crate::{App, lock};
 
 async fn view(app: &App, viewer: Option<Viewer>) -> Result<SessionView, ApiError> {
+    let csrf = viewer.as_ref().and_then(|v| v.csrf.clone());
+    let user = match viewer {
+        Some(Viewer { name: Some(name), role, .. }) => {
+            let two_factor = app.store.has_two_factor(&name).await?;
+            Some(UserView { name, role: role.as_str(), two_factor })
+        }
+        Some(Viewer { role, .. }) => {
+            Some(UserView { name: "token".to_owned(), role: role.as_str(), two_factor: false })
+        }
+        None => None,
+    };
     Ok(SessionView {
         setup_needed: app.store.count_people().await? == 0,
-        csrf: viewer.as_ref().and_then(|v| v.csrf.clone()),
-        user: viewer
-            .map(|v| UserView { name: v.name.unwrap_or_else(|| "token".to_owned()), role: v.role.as_str() }),
+        csrf,
+        user,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         server_time: rfc3339(app.store.clock().now()),
     })
@@ -100,12 +110,25 @@ pub(super) async fn set_up(
     signed_in(&app, peer, jar, &name).await
 }
 
+fn refused(code: &'static str, message: &'static str) -> ApiError {
+    ApiError::new(StatusCode::UNAUTHORIZED, code, message)
+}
+
+async fn note_refused(app: &App, peer: Peer, name: &str) {
+    tracing::warn!(peer.address = %peer.address, "login refused");
+    if let Err(error) = app.store.note_refused_login(name, peer.address).await {
+        // Refused all the same: a full disk must not look like another answer.
+        tracing::warn!(error = &error as &dyn std::error::Error, "a refused login is not in the audit log");
+    }
+}
+
 /// How many names an address may use up its attempts under.
 const MANY_NAMES: u32 = 10;
 
 /// Log in
 ///
-/// Sets the cookie of a login.
+/// Sets the cookie of a login. Where two-factor login is on, the right password alone is answered with `two_factor_needed`:
+/// ask again with `code`.
 #[utoipa::path(
     post,
     path = "/login",
@@ -130,19 +153,20 @@ pub(super) async fn log_in(
     let tried = Tried::log_in(peer, &name);
     app.attempts.count(&tried, limit, Instant::now()).map_err(ApiError::too_many)?;
     if !auth::verify(&app, &name, form.password).await? {
-        tracing::warn!(peer.address = %peer.address, "login refused");
-        if let Err(error) = app.store.note_refused_login(&name, peer.address).await {
-            // Refused all the same: a full disk must not look like another answer.
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "a refused login is not in the audit log"
-            );
+        note_refused(&app, peer, &name).await;
+        return Err(refused("bad_credentials", "The name or the password is wrong."));
+    }
+    if app.store.has_two_factor(&name).await? {
+        let code = form.code.as_deref().map(str::trim).filter(|code| !code.is_empty());
+        let code =
+            code.ok_or_else(|| refused("two_factor_needed", "Enter the code of your authenticator app."))?;
+        if !auth::check_code(&app, &Actor::user(&name, peer.address), &name, code).await? {
+            note_refused(&app, peer, &name).await;
+            return Err(refused(
+                "two_factor_wrong",
+                "This code is wrong, or was used already. Take the next one.",
+            ));
         }
-        return Err(ApiError::new(
-            StatusCode::UNAUTHORIZED,
-            "bad_credentials",
-            "The name or the password is wrong.",
-        ));
     }
     app.attempts.forget(&tried);
     signed_in(&app, peer, jar, &name).await

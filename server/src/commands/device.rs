@@ -20,8 +20,8 @@ pub(super) async fn run(command: DeviceCommand, config: &Config, json: bool) -> 
             let (id, key) = store.add_device(&who::actor(), &name, &tags, DeviceKind::Agent).await??;
             show_key(config, &store, id, &key, json)?;
         }
-        DeviceCommand::RotateKey { id } => {
-            let key = store.rotate_key(&who::actor(), id).await??;
+        DeviceCommand::RotateKey { id, overlap_h } => {
+            let key = store.rotate_key(&who::actor(), id, overlap_h).await??;
             show_key(config, &store, id, &key, json)?;
         }
         DeviceCommand::Remove { id } => {

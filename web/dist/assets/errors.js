@@ -1,1 +1,1 @@
-import{Q as e,Sn as t,Y as n}from"./core.js";import{r}from"./app.js";function i(i){let a=e.value.errorLog.title;return t(()=>{r.value=a},[a]),n(`h1`,{class:`note-h`,children:a})}export{i as Errors};
+import{Cn as e,Q as t,Y as n}from"./core.js";import{r}from"./app.js";function i(i){let a=t.value.errorLog.title;return e(()=>{r.value=a},[a]),n(`h1`,{class:`note-h`,children:a})}export{i as Errors};

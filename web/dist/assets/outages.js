@@ -1,1 +1,1 @@
-import{Q as e,Sn as t,Y as n}from"./core.js";import{r}from"./app.js";function i(){let i=e.value.outages.title;return t(()=>{r.value=i},[i]),n(`h1`,{class:`note-h`,children:i})}export{i as Outages};
+import{Cn as e,Q as t,Y as n}from"./core.js";import{r}from"./app.js";function i(){let i=t.value.outages.title;return e(()=>{r.value=i},[i]),n(`h1`,{class:`note-h`,children:i})}export{i as Outages};

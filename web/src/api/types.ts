@@ -22,11 +22,19 @@ version: string,
  */
 server_time: string, };
 
-export type UserView = { name: string, role: "admin" | "viewer", };
+export type UserView = { name: string, role: "admin" | "viewer", 
+/**
+ * Their login asks for a code.
+ */
+two_factor: boolean, };
 
 export type SetupForm = { token: string, name: string, password: string, };
 
-export type LoginForm = { name: string, password: string, };
+export type LoginForm = { name: string, password: string, 
+/**
+ * Of the authenticator app, or a recovery code; asked for with `two_factor_needed`.
+ */
+code?: string, };
 
 export type DeviceView = { id: string, name: string, kind: "agent" | "local", tags: Array<string>, online: boolean, 
 /**
@@ -36,7 +44,11 @@ since: string | null, last_seen_at: string | null,
 /**
  * Why it is offline.
  */
-reason: string | null, agent_version: string | null, created_at: string, latest: LatestView | null, 
+reason: string | null, agent_version: string | null, created_at: string, 
+/**
+ * Grows with each change of name or tags by people: send it with a change, and of two at once the second is told.
+ */
+rev: number, latest: LatestView | null, 
 /**
  * Absent while its agent has not looked.
  */
@@ -466,7 +478,11 @@ export type ProcessView = { pid: number, name: string, cpu_pct: number | null, m
 
 export type NewDevice = { name: string, tags?: Array<string>, };
 
-export type DevicePatch = { name?: string, tags?: Array<string>, };
+export type DevicePatch = { name?: string, tags?: Array<string>, 
+/**
+ * `rev` of the device as it was seen: when it is another now, nothing is changed (`conflict`).
+ */
+rev?: number, };
 
 export type AddedDeviceView = { 
 /**
@@ -506,7 +522,11 @@ unix: string,
 /**
  * For PowerShell.
  */
-powershell: string, };
+powershell: string, 
+/**
+ * As a container, from the image that this project's `Dockerfile` makes.
+ */
+docker: string, };
 
 export type SeriesView = { min: Array<number | null>, avg: Array<number | null>, max: Array<number | null>, };
 
@@ -626,6 +646,325 @@ check: string, severity: "info" | "warning" | "critical" | "unknown", title: str
 remediation: string | null, };
 
 export type FailedAuditView = { gateway: string, error: string, };
+
+export type PersonView = { name: string, role: "admin" | "viewer", 
+/**
+ * Their login asks for a code.
+ */
+two_factor: boolean, created_at: string, last_login_at: string | null, };
+
+export type NewPerson = { name: string, 
+/**
+ * `admin` or `viewer`.
+ */
+role: "admin" | "viewer", password: string, };
+
+export type PersonPatch = { 
+/**
+ * `admin` or `viewer`.
+ */
+role?: "admin" | "viewer", password?: string, };
+
+export type PasswordForm = { 
+/**
+ * The one until now.
+ */
+old: string, new: string, };
+
+export type NewTwoFactorView = { 
+/**
+ * For typing, in base 32.
+ */
+secret: string, 
+/**
+ * The same as a link.
+ */
+otpauth_url: string, 
+/**
+ * The link as a picture: SVG path data, in squares of size 1.
+ */
+qr_path: string, 
+/**
+ * How many squares are in a row.
+ */
+qr_size: number, };
+
+export type CodeForm = { 
+/**
+ * Of the app, or a recovery code.
+ */
+code: string, };
+
+export type RecoveryCodesView = { recovery_codes: Array<string>, };
+
+export type MyAccountView = { name: string, 
+/**
+ * A login asks for a code.
+ */
+two_factor: boolean, 
+/**
+ * How many are left.
+ */
+recovery_codes: number, };
+
+export type TokenView = { id: string, name: string, role: "admin" | "viewer", created_at: string, 
+/**
+ * To the minute.
+ */
+last_used_at: string | null, 
+/**
+ * From then on it is refused.
+ */
+expires_at: string | null, };
+
+export type NewToken = { name: string, 
+/**
+ * `admin` or `viewer`.
+ */
+role: "admin" | "viewer", 
+/**
+ * Without it: never.
+ */
+expires_at?: string, };
+
+export type AddedTokenView = { id: string, token: string, };
+
+export type KeyView = { id: string, 
+/**
+ * `device`, `reader` or `service`.
+ */
+kind: "device" | "reader" | "service", name: string, 
+/**
+ * Whose it is, of kind `device`.
+ */
+device: string | null, device_name: string | null, 
+/**
+ * What it may publish, of kind `service`.
+ */
+publish: Array<string>, 
+/**
+ * What it may subscribe to. Of a reader: empty for everything.
+ */
+subscribe: Array<string>, 
+/**
+ * The devices that a reader is limited to; empty for all.
+ */
+devices: Array<string>, created_at: string, 
+/**
+ * From then on it is refused: another has taken its place.
+ */
+expires_at: string | null, 
+/**
+ * When somebody last connected with it, to the minute.
+ */
+last_used_at: string | null, };
+
+export type NewKeyForm = { 
+/**
+ * `reader` or `service`.
+ */
+kind: "reader" | "service", name: string, 
+/**
+ * Of a reader: only these; empty for all.
+ */
+devices?: Array<string>, 
+/**
+ * Of a service: topic filters that it may publish to.
+ */
+publish?: Array<string>, 
+/**
+ * Of a service: topic filters that it may subscribe to.
+ */
+subscribe?: Array<string>, };
+
+export type AddedKeyView = { id: string, key: string, 
+/**
+ * `HOST:PORT` for MQTT clients.
+ */
+server: string, 
+/**
+ * What a client checks the server's certificate against; absent when a public authority vouches for it.
+ */
+pin: string | null, 
+/**
+ * Lines to try it with, in their order.
+ */
+commands: Array<CommandView>, };
+
+export type CommandView = { 
+/**
+ * What it does: `certificate`, `fingerprint`, `subscribe` or `publish`.
+ */
+label: "certificate" | "fingerprint" | "subscribe" | "publish", line: string, };
+
+export type Rotation = { 
+/**
+ * Hours that the old key goes on working, up to 168; without it none.
+ */
+overlap_h?: number, };
+
+export type RetentionView = { kept: Array<KeptView>, 
+/**
+ * Bytes of the database above which the oldest samples go earlier; 0: no limit. `[retention] max_bytes`.
+ */
+max_bytes: number, 
+/**
+ * With less free, nothing is recorded. `[store] min_free_bytes`.
+ */
+min_free_bytes: number, 
+/**
+ * Of the file.
+ */
+database_bytes: number, 
+/**
+ * Of it, those that hold something: the rest is used again.
+ */
+used_bytes: number, disk_free_bytes: number | null, 
+/**
+ * That come in, by the last half hour.
+ */
+samples_per_day: number, 
+/**
+ * By which the database grows now.
+ */
+growth_bytes_per_day: number, 
+/**
+ * By which it will grow for ever: usage, events, outages.
+ */
+lasting_bytes_per_day: number, 
+/**
+ * When as much expires as comes in; absent when it does already.
+ */
+settles_at: string | null, 
+/**
+ * How large the database is then.
+ */
+settled_bytes: number, 
+/**
+ * When the disk is full; absent when that is not within ten years.
+ */
+full_at: string | null, };
+
+export type KeptView = { 
+/**
+ * `samples`, `five_minutes`, `hours` or `errors`.
+ */
+what: "samples" | "five_minutes" | "hours" | "errors", days: number, 
+/**
+ * The setting that changes it.
+ */
+setting: string, };
+
+export type BackupsView = { 
+/**
+ * Where they are, on the server.
+ */
+folder: string, 
+/**
+ * Hours between two; 0: only when somebody asks. `[backup] every_h`.
+ */
+every_h: number, 
+/**
+ * So many are kept. `[backup] keep`.
+ */
+keep: number, 
+/**
+ * Newest first.
+ */
+items: Array<BackupView>, 
+/**
+ * One is being made.
+ */
+running: boolean, 
+/**
+ * How the last one went.
+ */
+last: LastBackupView | null, };
+
+export type BackupView = { file: string, at: string, bytes: number, };
+
+export type LastBackupView = { at: string, 
+/**
+ * What was wrong; absent when it is whole.
+ */
+error: string | null, };
+
+export type AttemptView = { 
+/**
+ * The last time.
+ */
+at: string, address: string, 
+/**
+ * `accepted`, `unknown_key`, `revoked_key`, `expired_key`, `tls_failed`, `plain_refused`, `not_mqtt`, `bad_protocol`,
+ * `not_allowed`, `limited` or `timed_out`.
+ */
+outcome: "accepted" | "unknown_key" | "revoked_key" | "expired_key" | "tls_failed" | "plain_refused" | "not_mqtt" | "bad_protocol" | "not_allowed" | "limited" | "timed_out", 
+/**
+ * The device that the key named, whether or not its secret was right.
+ */
+device: string | null, device_name: string | null, 
+/**
+ * More of why, in a word: of a TLS handshake the alert, `certificate_unknown` when the pin does not fit.
+ */
+detail: string | null, 
+/**
+ * `tcp`, `websocket` or `http`.
+ */
+client: "tcp" | "websocket" | "http", 
+/**
+ * Alike ones within a minute.
+ */
+count: number, };
+
+export type StatusPageView = { 
+/**
+ * There is one, for everybody.
+ */
+enabled: boolean, 
+/**
+ * Its heading.
+ */
+title: string, 
+/**
+ * A text under it.
+ */
+note: string, 
+/**
+ * Ids, in the order in which the devices are shown.
+ */
+devices: Array<string>, 
+/**
+ * How much of the last 90 days each device was there.
+ */
+show_uptime: boolean, 
+/**
+ * Why one is not there.
+ */
+show_reason: boolean, };
+
+export type StatusView = { title: string, note: string, 
+/**
+ * Of when this is.
+ */
+at: string, devices: Array<StatusDeviceView>, };
+
+export type StatusDeviceView = { name: string, state: "online" | "offline" | "gateway_down" | "degraded" | "unknown", 
+/**
+ * When it came or went.
+ */
+since: string | null, 
+/**
+ * Why it is offline, if that is shown.
+ */
+reason: string | null, 
+/**
+ * Of the last 90 days, as far as they are known; if that is shown.
+ */
+uptime_90d_pct: number | null, 
+/**
+ * The same by day (UTC), oldest first, today last: null where nothing is known.
+ */
+days: Array<number | null> | null, };
 
 export type TrendsView = { 
 /**

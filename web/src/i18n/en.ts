@@ -111,6 +111,7 @@ export const en = {
   },
   changes: {
     title: 'Changed in 24 h',
+    before: 'In the 24 h before',
     newErrors: (n: number): string => (n === 1 ? 'new error group' : 'new error groups'),
     alerts: (n: number, critical: number) => `${n === 1 ? 'alert' : 'alerts'} firing${critical > 0 ? `, ${critical} critical` : ''}`,
     upgraded: (version: string, _devices: number) => `upgraded to ${version}`,

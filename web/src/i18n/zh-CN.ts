@@ -112,6 +112,7 @@ export const zhCN: Messages = {
   },
   changes: {
     title: '近 24 小时变化',
+    before: '此前 24 小时',
     newErrors: (_n) => '类新错误',
     alerts: (_n, critical) => `条告警未恢复${critical > 0 ? `，其中 ${critical} 条紧急` : ''}`,
     upgraded: (version, _devices) => `台升级到 ${version}`,

@@ -6,7 +6,7 @@ import { matches, parseSearch } from './search';
 function device(name: string, change: Partial<DeviceView> = {}): DeviceView {
   return {
     id: name, name, kind: 'agent', tags: [], online: true, since: '2026-11-20T06:00:00.000Z', last_seen_at: '2026-11-20T06:00:00.000Z',
-    reason: null, agent_version: '0.1.0', created_at: '2026-11-20T05:00:00.000Z', latest: null, openclaw: null,
+    reason: null, agent_version: '0.1.0', rev: 1, created_at: '2026-11-20T05:00:00.000Z', latest: null, openclaw: null,
   last_error_at: null, clock_skew_s: null, usage: null, ...change,
   };
 }

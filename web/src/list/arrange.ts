@@ -3,7 +3,7 @@
 import type { DeviceView } from '../api/types';
 import { ms } from '../format/time';
 import { share } from '../format/number';
-import { countStates, isProblem, STATES, stateOf, type Counts, type StateWord } from '../state/fleet';
+import { countStates, isProblem, sinceOf, STATES, stateOf, type Counts, type StateWord } from '../state/fleet';
 import { matches, parseSearch } from './search';
 import { compareVersions } from './versions';
 
@@ -97,7 +97,7 @@ export function arrange(devices: readonly DeviceView[], wish: Wish): Arranged {
   const hits = devices.filter((device) => (wish.state === null || stateOf(device) === wish.state) && matches(terms, device));
   const names = new Intl.Collator(wish.lang, { numeric: true, sensitivity: 'base' });
   const sign = wish.sort.descending ? -1 : 1;
-  const keyed = hits.map((device) => ({ device, value: valueOf(device, wish.sort.key), since: ms(device.since) ?? 0 }));
+  const keyed = hits.map((device) => ({ device, value: valueOf(device, wish.sort.key), since: sinceOf(device) ?? 0 }));
   keyed.sort((a, b) => {
     if (a.value !== b.value) {
       // What was not measured goes last in either direction.

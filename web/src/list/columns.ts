@@ -9,10 +9,10 @@ export const OPTIONAL: readonly Column[] = COLUMNS.filter((column) => column !==
 export const USUAL: readonly Column[] = OPTIONAL.filter((column) => column !== 'agent' && column !== 'seen');
 
 const WIDTH: Record<Column, number> = {
-  name: 150,
-  state: 124,
+  name: 140,
+  state: 118,
   beats: 143,
-  openclaw: 116,
+  openclaw: 108,
   cpu: 38,
   memory: 38,
   disk: 38,

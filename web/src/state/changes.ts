@@ -6,6 +6,7 @@ import type { ErrorGroupView, FleetEventView, UsageGroupView, UsageSummaryView }
 import { date, ms, wall } from '../format/time';
 import { serverNow } from './clock';
 import { newestError } from './fleet-news';
+import { pastAt } from './past';
 import { viewerZone } from './prefs';
 
 export const DAY_MS = 86_400_000;
@@ -75,9 +76,13 @@ export function followChanges(): () => void {
       spendCurve.value = curveOf(hours, serverNow());
     });
   });
-  const endEvents = every(EVENTS_MS, async () => {
-    const from = new Date(serverNow() - DAY_MS).toISOString();
-    upgrades.value = (await getEvents({ kind: 'gateway_upgraded', from, limit: '1000' })).items;
+  const endEvents = effect(() => {
+    const at = pastAt.value;
+    return every(EVENTS_MS, async () => {
+      const to = at ?? serverNow();
+      const span = { from: new Date(to - DAY_MS).toISOString(), ...(at === null ? {} : { to: new Date(at).toISOString() }) };
+      upgrades.value = (await getEvents({ kind: 'gateway_upgraded', limit: '1000', ...span })).items;
+    });
   });
   const groups = async (): Promise<void> => {
     const [latest, first] = await Promise.all([

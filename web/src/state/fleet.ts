@@ -7,6 +7,7 @@
 
 import { batch, computed, signal, type Signal } from '@preact/signals';
 import type { DeviceView } from '../api/types';
+import { ms } from '../format/time';
 
 /** How a device is, in the order of the list: what needs a hand first. */
 export const STATES = ['gwdown', 'hung', 'offline', 'degraded', 'restart', 'online', 'never'] as const;
@@ -30,6 +31,20 @@ export function stateOf(device: DeviceView): StateWord {
 }
 
 export const isProblem = (device: DeviceView): boolean => PROBLEMS.includes(stateOf(device));
+
+/** Since when a device is in its state, as far as that is known. */
+export function sinceOf(device: DeviceView): number | null {
+  switch (stateOf(device)) {
+    case 'offline':
+      return ms(device.since);
+    case 'never':
+      return ms(device.created_at);
+    case 'gwdown':
+      return ms(device.openclaw?.exit?.at);
+    default:
+      return null;
+  }
+}
 
 export type Counts = Record<StateWord, number> & { all: number; problems: number };
 
@@ -107,7 +122,7 @@ export class Fleet {
       this.dirty.clear();
       if (this.reshaped) {
         this.reshaped = false;
-        this.shape.value += 1;
+        this.shape.value = this.shape.peek() + 1;
       }
     });
   }

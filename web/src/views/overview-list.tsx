@@ -17,7 +17,7 @@ import { Menu } from '../parts/menu';
 import { Beats, Spark, WeekBars } from '../parts/pictures';
 import { Age, Micro } from '../parts/values';
 import { dialog } from '../state/dialogs';
-import { isProblem, STATES, stateOf, type StateWord } from '../state/fleet';
+import { isProblem, sinceOf, STATES, stateOf, type StateWord } from '../state/fleet';
 import { watch } from '../state/live';
 import { pastAt, shown, shownNow } from '../state/past';
 import { prefs } from '../state/prefs';
@@ -26,7 +26,7 @@ import { isAdmin } from '../state/session';
 import { trends } from '../state/trends';
 import { deviceMenu } from './device-menu';
 import { active, behind, sort, toggleGroup } from './overview-state';
-import { asOfText, reasonText, sinceOf } from './reason';
+import { asOfText, reasonText } from './reason';
 
 // Heights of the stylesheet's rows; the list needs them before a row exists.
 const ROW = 28;

@@ -7,6 +7,7 @@ import { Age } from '../parts/values';
 import { isNew, latestGroups } from '../state/changes';
 import { tick } from '../state/clock';
 import type { ErrorGroupView } from '../api/types';
+import { pastAt } from '../state/past';
 import { query } from '../state/router';
 import { versions } from './overview-state';
 
@@ -15,7 +16,7 @@ export const LEVEL_SHAPE: Record<ErrorGroupView['level'], Shape> = { crash: 'cri
 export function Rail() {
   return (
     <aside class="rail" aria-label={words.value.rail.label}>
-      <LatestErrors />
+      {pastAt.value === null ? <LatestErrors /> : null}
       <Versions />
     </aside>
   );

@@ -164,10 +164,13 @@ function Changed() {
   const newest = (events ?? []).map((event) => event.to ?? '').reduce((best, version) => (best === '' || compareVersions(version, best) > 0 ? version : best), '');
   const upgraded = new Set((events ?? []).filter((event) => event.to === newest).map((event) => event.device)).size;
   const unknown = words.value.common.none;
+  const looking = pastAt.value !== null;
   return (
     <div class="zone z-changed">
-      <div class="q">{t.title}</div>
+      <div class="q">{looking ? t.before : t.title}</div>
       <div class="chg">
+        {looking ? null : (
+          <>
         <a href="/errors?view=groups&sort=first_seen">
           <b class={`num ${(newGroups.value ?? 0) > 0 ? 'err' : ''}`}>{newGroups.value ?? unknown}</b>
           <span>{t.newErrors(newGroups.value ?? 0)}</span>
@@ -176,6 +179,8 @@ function Changed() {
           <b class={`num ${critical + error > 0 ? 'err' : alerts > 0 ? 'warn' : ''}`}>{alerts}</b>
           <span>{t.alerts(alerts, critical)}</span>
         </a>
+          </>
+        )}
         <a href={newest ? `/?q=version:${encodeURIComponent(newest)}` : '/'}>
           <b class="num">{events === null ? unknown : upgraded}</b>
           <span>{newest ? t.upgraded(newest, upgraded) : t.noUpgrades}</span>

@@ -42,17 +42,3 @@ export function asOfText(t: Messages, device: DeviceView, now: number): string |
   const at = ms(device.latest?.at);
   return at === null ? null : t.asOf(clockShort(at, now));
 }
-
-/** Since when a device is in its state, as far as that is known. */
-export function sinceOf(device: DeviceView): number | null {
-  switch (stateOf(device)) {
-    case 'offline':
-      return ms(device.since);
-    case 'never':
-      return ms(device.created_at);
-    case 'gwdown':
-      return ms(device.openclaw?.exit?.at);
-    default:
-      return null;
-  }
-}

@@ -9,6 +9,7 @@ import { dialog } from '../state/dialogs';
 import { fleet } from '../state/fleet';
 import { firing } from '../state/fleet-news';
 import { liveNow, liveState } from '../state/live';
+import { pastAt } from '../state/past';
 import { prefs, setPrefs, theme, viewerZone } from '../state/prefs';
 import { go, route } from '../state/router';
 import { isAdmin } from '../state/session';
@@ -40,6 +41,16 @@ function Live() {
   const now = liveNow.value;
   const place = viewerZone.value;
   const heard = liveState.value.heardAt;
+  const past = pastAt.value;
+  if (past !== null) {
+    return (
+      <span class="live" data-testid="live-state" data-live="past" title={t.zone(place)}>
+        <Icon name="history" size={12} />
+        <span role="status">{words.value.past.state}</span>
+        <time class="num">{clock(past)}</time>
+      </span>
+    );
+  }
   return (
     <span class={`live ${now}`} data-testid="live-state" data-live={now} title={t.zone(place)}>
       {now === 'live' ? (

@@ -215,11 +215,11 @@ impl World {
             }
             Doing::Token => {
                 let token = protocol::KeyHash::of(protocol::new_secret().as_bytes());
-                store.add_token(&Actor::cli("ops"), &token, Role::Viewer, "grafana").await?;
+                store.add_token(&Actor::cli("ops"), &token, Role::Viewer, "grafana", None).await?;
             }
             Doing::Rotate(n) => {
                 if let Some(id) = id(n)
-                    && let Ok(key) = store.rotate_key(&chen(), id).await?
+                    && let Ok(key) = store.rotate_key(&chen(), id, 0).await?
                     && let Some(teller) = self.tellers.get_mut(n)
                 {
                     teller.key = Some(key);
@@ -228,15 +228,15 @@ impl World {
             Doing::Rename(n) => {
                 if let (Some(id), Some(teller)) = (id(n), self.tellers.get(n)) {
                     let name = teller.machine.name.clone();
-                    store.change_device(&lin(), id, Some("mac mini (desk 4)"), None).await??;
-                    store.change_device(&lin(), id, Some(&name), None).await??;
+                    store.change_device(&lin(), id, Some("mac mini (desk 4)"), None, None).await??;
+                    store.change_device(&lin(), id, Some(&name), None, None).await??;
                 }
             }
             Doing::Tag(n) => {
                 if let (Some(id), Some(teller)) = (id(n), self.tellers.get(n)) {
                     let tags: Vec<String> =
                         teller.machine.tags.iter().cloned().chain(["keep".to_owned()]).collect();
-                    store.change_device(&chen(), id, None, Some(&tags)).await??;
+                    store.change_device(&chen(), id, None, Some(&tags), None).await??;
                 }
             }
             Doing::State(message, state) => {

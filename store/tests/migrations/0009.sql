@@ -1,0 +1,62 @@
+-- What a server of this version has recorded of one device.
+INSERT INTO device (no, id, name, kind, tags, created_at)
+VALUES (9, 'device000009', 'device 9', 'agent', '["lab"]', 1790000000000);
+-- The test gives it the hash of a real key.
+INSERT INTO access_key (id, kind, name, device_id, hash, created_at)
+VALUES ('devkey000009', 'device', '', 'device000009', x'00', 1790000000000);
+INSERT INTO device_state (device_no, online, since, reason, epoch, boot_id, agent_version, host)
+VALUES (9, 0, 1790000100000, 'connection_lost', 3, 'boot', '0.1.9', '{"hostname":"box9"}');
+INSERT INTO presence (device_no, received_at, at, online, reason, epoch, boot_id, agent_version)
+VALUES (9, 1790000000000, 1790000000000, 1, NULL, 3, 'boot', '0.1.9');
+INSERT INTO spool (no, device_no, spool, seqs) VALUES (900, 9, 'spool0000009', '1');
+-- The first has settled, the second has not.
+INSERT INTO sample (device_no, at, spool_no, seq, late, cpu_pct_x100, memory_used_kib)
+VALUES (9, 1790000000000, 900, 1, 0, 1250, 1000);
+INSERT INTO sample_hot (no, device_no, at, spool_no, seq, received_at, late, cpu_pct_x100, memory_used_kib)
+VALUES (9000, 9, 1790000030000, 900, 2, 1790000030000, 0, 3750, 3000);
+INSERT INTO retained (topic, payload, qos, properties, at)
+VALUES (
+    'openclaw/device000009/report',
+    CAST('{"v":1,"spool":"spool0000009","seq":2,"at":1790000030000,"cpu":{"pct":37.5}}' AS BLOB),
+    1, x'', 1790000030000
+);
+INSERT INTO person (name, role, password_hash, created_at) VALUES ('person 9', 'admin', 'a hash', 1790000000000);
+INSERT INTO usage_ledger (no, device_no, ledger, first_seen_at)
+VALUES (9, 9, 'spool0000009', 1790000000000);
+INSERT INTO usage_word (provider, model, agent, "trigger") VALUES ('mock', 'small', 'main', 'human') ON CONFLICT DO NOTHING;
+INSERT INTO usage_kind (no, device_no, provider, model, agent, "trigger", word_no)
+VALUES (9, 9, 'mock', 'small', 'main', 'human', (SELECT no FROM usage_word WHERE model = 'small'));
+INSERT INTO usage (device_no, quarter, kind_no, ledger_no, turns, error_turns, unmetered_turns, input, output, cache_read,
+    cache_write, reasoning, cost_nano_usd, unpriced, word_no) VALUES
+    (9, 1988888, 9, 9, 5, 0, 0, 50, 5, 0, 0, 0, 1000, 0, (SELECT no FROM usage_word WHERE model = 'small')),
+    (9, 1988889, 9, 9, 2, 0, 0, 20, 2, 0, 0, 0, 1000, 0, (SELECT no FROM usage_word WHERE model = 'small'));
+INSERT INTO usage_total (device_no, turns, error_turns, unmetered_turns, input, output, cache_read, cache_write, reasoning,
+    cost_nano_usd, unpriced)
+VALUES (9, 7, 0, 0, 70, 7, 0, 0, 0, 2000, 0);
+INSERT INTO error_record (device_no, at, received_at, level, gateway, subsystem, message, fingerprint, count, version, stack,
+    context) VALUES
+    (9, 1790000000000, 1790000001000, 'error', 'default', 'agent', 'boom 9 请求超时', '0000000000000009', 1, '2026.1.9', NULL, NULL),
+    (9, 1790000010000, 1790000011000, 'crash', 'default', 'agent', 'boom 9 请求超时', '0000000000000009', 2, '2026.1.9', 'at x', '["before"]');
+INSERT INTO event (device_no, at, received_at, kind, gateway, before, after, reason, duration_ms, count, activity) VALUES
+    (9, 1790000010000, 1790000011000, 'gateway_crashed', 'default', NULL, NULL, 'signal 9', 5000, NULL, NULL),
+    (9, 1790000012000, 1790000013000, 'activity', NULL, NULL, NULL, NULL, 10, 1, '{"action":"tool.action"}');
+INSERT INTO audit (device_no, at, received_at, body)
+VALUES (9, 1790000000000, 1790000000000,
+    '{"v":1,"spool":"spool0000009","seq":2,"at":1790000000000,"audits":[],"findings":[],"listeners":[]}');
+INSERT INTO error_group (fingerprint, level, message, subsystem, sample_device_no, first_seen_at, last_seen_at, count, state,
+    state_at, state_by)
+VALUES ('0000000000000009', 'crash', 'boom 9 请求超时', 'agent', 9, 1790000000000, 1790000010000, 3, 'resolved', 1790000020000, 'ann');
+INSERT INTO error_group_device (fingerprint, device_no, version, count, first_seen_at, last_seen_at)
+VALUES ('0000000000000009', 9, '2026.1.9', 3, 1790000000000, 1790000010000);
+INSERT INTO error_group_hour (fingerprint, hour, device_no, count) VALUES ('0000000000000009', 497222, 9, 3);
+INSERT INTO event (at, received_at, kind, after) VALUES (1790000000000, 1790000000000, 'server_started', '0.1.0');
+INSERT INTO audit_log (at, actor_kind, actor, address, action, subject_kind, subject_id, subject_name, before, after)
+VALUES (1790000000000, 'user', 'ann', '192.0.2.1', 'device.rename', 'device', 'device000009', 'device', '{"name":"device"}',
+    '{"name":"device 9"}');
+INSERT INTO outage (device_no, from_at, reason, boot_before) VALUES (9, 1790000100000, 'connection_lost', 'boot');
+INSERT INTO server_run (started_at, alive_at, version) VALUES (1790000000000, 1790000120000, '0.1.9');
+INSERT INTO bearer_token (hash, role, name, created_at, id, last_used_at, expires_at)
+VALUES (x'09', 'viewer', 'token 9', 1790000000000, 'token0000009', 1790000000000, 1890000000000);
+INSERT INTO two_factor (person, secret, on_since, last_step) VALUES ('person 9', x'09', 1790000000000, 59666666);
+INSERT INTO recovery_code (person, hash) VALUES ('person 9', x'09');
+UPDATE status_page SET enabled = 1, title = 'status 9', devices = '["device000009"]';
