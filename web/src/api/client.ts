@@ -2,6 +2,10 @@
 
 import type {
   AddedDeviceView,
+  AlertListView,
+  AlertPatch,
+  AlertView,
+  AuditListView,
   DeviceDetailView,
   DevicePatch,
   DeviceView,
@@ -17,10 +21,12 @@ import type {
   NewDevice,
   OutageListView,
   SamplesView,
+  SecurityView,
   SessionView,
   SetupForm,
-  TrendsView,
   TrendView,
+  TrendsView,
+  UptimeView,
   UsageGroupView,
   UsageSummaryView,
 } from './types';
@@ -186,6 +192,14 @@ export const getGroups = (params: Params, signal: AbortSignal): Promise<ErrorGro
 export const getGroup = (fingerprint: string, signal: AbortSignal): Promise<ErrorGroupDetailView> => request('GET', `/api/v1/errors/groups/${encodeURIComponent(fingerprint)}`, { signal });
 export const patchGroup = (fingerprint: string, patch: ErrorGroupPatch): Promise<ErrorGroupDetailView> => request('PATCH', `/api/v1/errors/groups/${encodeURIComponent(fingerprint)}`, { body: patch });
 export const errorsFile = (format: 'csv' | 'jsonl', params: Params): string => `/api/v1/errors/export${queryOf({ ...params, format })}`;
+
+export const getOutagePage = (params: Params, signal: AbortSignal): Promise<OutageListView> => request('GET', `/api/v1/outages${queryOf(params)}`, { signal });
+export const getUptime = (id: string, params: Params, signal: AbortSignal): Promise<UptimeView[]> => request('GET', `${device(id)}/uptime${queryOf(params)}`, { signal });
+export const getSecurity = (signal: AbortSignal): Promise<SecurityView[]> => request('GET', '/api/v1/security', { signal });
+export const getAuditLog = (params: Params, signal: AbortSignal): Promise<AuditListView> => request('GET', `/api/v1/audit-log${queryOf(params)}`, { signal });
+export const auditLogFile = (format: 'csv' | 'jsonl', params: Params): string => `/api/v1/audit-log/export${queryOf({ ...params, format })}`;
+export const getAlerts = (params: Params, signal: AbortSignal): Promise<AlertListView> => request('GET', `/api/v1/alerts${queryOf(params)}`, { signal });
+export const patchAlert = (no: number, patch: AlertPatch): Promise<AlertView> => request('PATCH', `/api/v1/alerts/${no}`, { body: patch });
 
 /** Address of the live socket, on the host that served the page. */
 export function liveUrl(tz: string, at: { protocol: string; host: string } = location): string {
