@@ -175,6 +175,8 @@ function detail(device) {
   };
 }
 
+const NOTHING = { critical: 0, error: 0, warning: 0, info: 0 };
+
 /** Starts a server on 127.0.0.1; `size` devices, signed in unless `login` or `setup` is asked for. */
 export async function startMock({ port = 0, size = 40, login = false, setup = false, perSecond = null, quiet = false, arriveAfterMs = 2500, delayMs = 0 } = {}) {
   const state = { devices: fleetOf(size), rev: 0, setup, user: !login && !setup ? { name: 'admin', role: 'admin' } : null, attempts: 0, silent: false, refuseLive: false, csrf: 'csrf-demo' };
@@ -228,7 +230,7 @@ export async function startMock({ port = 0, size = 40, login = false, setup = fa
       }
       if (batch.size > 0) changed(...batch);
     }, 250),
-    setInterval(() => send({ type: 'alive', server_time: stamp(), trouble: state.trouble ?? null, newest_error: 0 }), 10_000),
+    setInterval(() => send({ type: 'alive', server_time: stamp(), trouble: state.trouble ?? null, newest_error: 0, firing: NOTHING }), 10_000),
   ];
 
   function json(response, status, value, headers = {}) {
@@ -365,7 +367,7 @@ export async function startMock({ port = 0, size = 40, login = false, setup = fa
     live.handleUpgrade(request, socket, head, (opened) => {
       sockets.add(opened);
       opened.on('close', () => sockets.delete(opened));
-      if (!state.silent) opened.send(JSON.stringify({ type: 'snapshot', rev: state.rev, server_time: stamp(), trouble: state.trouble ?? null, zone: asked.searchParams.get('tz') ?? 'UTC', newest_error: 0, devices: state.devices }));
+      if (!state.silent) opened.send(JSON.stringify({ type: 'snapshot', rev: state.rev, server_time: stamp(), trouble: state.trouble ?? null, zone: asked.searchParams.get('tz') ?? 'UTC', newest_error: 0, firing: NOTHING, devices: state.devices }));
     });
   });
   await new Promise((done) => server.listen(port, '127.0.0.1', done));

@@ -55,6 +55,10 @@ VALUES (1790000000000, 'user', 'ann', '192.0.2.1', 'device.rename', 'device', 'd
     '{"name":"device 10"}');
 INSERT INTO outage (device_no, from_at, reason, boot_before) VALUES (10, 1790000100000, 'connection_lost', 'boot');
 INSERT INTO server_run (started_at, alive_at, version) VALUES (1790000000000, 1790000120000, '0.1.10');
+INSERT INTO bearer_token (hash, role, name, created_at, id, last_used_at, expires_at)
+VALUES (x'0a', 'viewer', 'token 10', 1790000000000, 'token0000010', 1790000000000, 1890000000000);
+INSERT INTO two_factor (person, secret, on_since, last_step) VALUES ('person 10', x'0a', 1790000000000, 59666666);
+INSERT INTO recovery_code (person, hash) VALUES ('person 10', x'0a');
 INSERT INTO alert (device_no, rule, severity, title_en, title_zh, detail_en, detail_zh, fired_at, resolved_at,
     acknowledged_at, acknowledged_by)
 VALUES (10, 'gateway_down', 'error', 'down 10', '停止 10', 'crashed', '崩溃', 1790000010000, NULL, 1790000020000, 'ann');

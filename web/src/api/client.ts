@@ -4,7 +4,11 @@ import type {
   AddedDeviceView,
   AddedKeyView,
   AddedTokenView,
+  AlertListView,
+  AlertPatch,
+  AlertView,
   AttemptView,
+  AuditListView,
   BackupsView,
   DeviceDetailView,
   DevicePatch,
@@ -33,6 +37,7 @@ import type {
   RecoveryCodesView,
   RetentionView,
   SamplesView,
+  SecurityView,
   SessionView,
   SetupForm,
   StatusPageView,
@@ -74,7 +79,7 @@ export function setCsrf(token: string | null): void {
 
 interface Options {
   body?: unknown;
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /** Set on the second try. */
   again?: boolean;
   /** A 401 of the login form means "wrong password", not "your login has ended". */
@@ -130,7 +135,7 @@ export const setUp = (form: SetupForm): Promise<SessionView> => request('POST', 
 export const logIn = (form: LoginForm): Promise<SessionView> => request('POST', '/api/v1/login', { body: form, entering: true });
 export const logOut = (): Promise<void> => request('POST', '/api/v1/logout', { entering: true });
 export const getDevices = (): Promise<DeviceView[]> => request('GET', '/api/v1/devices');
-export const getDevice = (id: string, signal?: AbortSignal): Promise<DeviceDetailView> => request('GET', device(id), signal ? { signal } : {});
+export const getDevice = (id: string, signal?: AbortSignal): Promise<DeviceDetailView> => request('GET', device(id), { signal });
 export const addDevice = (form: NewDevice): Promise<AddedDeviceView> => request('POST', '/api/v1/devices', { body: form });
 export const patchDevice = (id: string, patch: DevicePatch): Promise<DeviceView> => request('PATCH', device(id), { body: patch });
 export const removeDevice = (id: string): Promise<void> => request('DELETE', device(id));
@@ -147,15 +152,9 @@ export async function getTrends(ids: readonly string[], at: Date | null, zone: s
 }
 export const getUsageSummary = (zone: string, filter: Record<string, string> = {}): Promise<UsageSummaryView> => request('GET', `/api/v1/usage/summary?${zoned(zone, filter)}`);
 export const getUsage = (filter: Record<string, string>, zone: string, signal?: AbortSignal): Promise<UsageGroupView[]> =>
-  request('GET', `/api/v1/usage?${zoned(zone, filter)}`, signal ? { signal } : {});
-export const getUptime = (id: string, filter: Record<string, string>, zone: string, signal?: AbortSignal): Promise<UptimeView[]> =>
-  request('GET', `${device(id)}/uptime?${zoned(zone, filter)}`, signal ? { signal } : {});
-export const getErrorGroups = (filter: Record<string, string>, signal?: AbortSignal): Promise<ErrorGroupListView> =>
-  request('GET', `/api/v1/errors/groups?${new URLSearchParams(filter)}`, signal ? { signal } : {});
+  request('GET', `/api/v1/usage?${zoned(zone, filter)}`, { signal });
 export const getEvents = (filter: Record<string, string>, signal?: AbortSignal): Promise<FleetEventListView> =>
-  request('GET', `/api/v1/events?${new URLSearchParams(filter)}`, signal ? { signal } : {});
-export const getOutages = (filter: Record<string, string>, signal?: AbortSignal): Promise<OutageListView> =>
-  request('GET', `/api/v1/outages?${new URLSearchParams(filter)}`, signal ? { signal } : {});
+  request('GET', `/api/v1/events?${new URLSearchParams(filter)}`, { signal });
 
 const user = (name: string): string => `/api/v1/users/${encodeURIComponent(name)}`;
 
@@ -244,10 +243,18 @@ type Params = Readonly<Record<string, string | number | null | undefined>>;
 
 export const getErrors = (params: Params, signal: AbortSignal): Promise<ErrorListView> => request('GET', `/api/v1/errors${queryOf(params)}`, { signal });
 export const getError = (no: string, signal: AbortSignal): Promise<ErrorRecordView> => request('GET', `/api/v1/errors/${encodeURIComponent(no)}`, { signal });
-export const getGroups = (params: Params, signal: AbortSignal): Promise<ErrorGroupListView> => request('GET', `/api/v1/errors/groups${queryOf(params)}`, { signal });
+export const getErrorGroups = (params: Params, signal?: AbortSignal): Promise<ErrorGroupListView> => request('GET', `/api/v1/errors/groups${queryOf(params)}`, { signal });
 export const getGroup = (fingerprint: string, signal: AbortSignal): Promise<ErrorGroupDetailView> => request('GET', `/api/v1/errors/groups/${encodeURIComponent(fingerprint)}`, { signal });
 export const patchGroup = (fingerprint: string, patch: ErrorGroupPatch): Promise<ErrorGroupDetailView> => request('PATCH', `/api/v1/errors/groups/${encodeURIComponent(fingerprint)}`, { body: patch });
 export const errorsFile = (format: 'csv' | 'jsonl', params: Params): string => `/api/v1/errors/export${queryOf({ ...params, format })}`;
+
+export const getOutages = (params: Params, signal?: AbortSignal): Promise<OutageListView> => request('GET', `/api/v1/outages${queryOf(params)}`, { signal });
+export const getUptime = (id: string, params: Params, signal?: AbortSignal): Promise<UptimeView[]> => request('GET', `${device(id)}/uptime${queryOf(params)}`, { signal });
+export const getSecurity = (signal: AbortSignal): Promise<SecurityView[]> => request('GET', '/api/v1/security', { signal });
+export const getAuditLog = (params: Params, signal: AbortSignal): Promise<AuditListView> => request('GET', `/api/v1/audit-log${queryOf(params)}`, { signal });
+export const auditLogFile = (format: 'csv' | 'jsonl', params: Params): string => `/api/v1/audit-log/export${queryOf({ ...params, format })}`;
+export const getAlerts = (params: Params, signal?: AbortSignal): Promise<AlertListView> => request('GET', `/api/v1/alerts${queryOf(params)}`, { signal });
+export const patchAlert = (no: number, patch: AlertPatch): Promise<AlertView> => request('PATCH', `/api/v1/alerts/${no}`, { body: patch });
 
 /** Address of the live socket, on the host that served the page. */
 export function liveUrl(tz: string, at: { protocol: string; host: string } = location): string {

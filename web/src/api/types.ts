@@ -585,6 +585,68 @@ rung: "raw" | "5m" | "1h",
  */
 server_down: boolean, devices: Array<DeviceView>, };
 
+export type AlertListView = { items: Array<AlertView>, 
+/**
+ * Send it as `cursor` for what comes after; absent at the end.
+ */
+next: string | null, };
+
+export type AlertView = { no: number, 
+/**
+ * Absent for the whole fleet, or the server.
+ */
+device: string | null, device_name: string | null, 
+/**
+ * The word of the rule that fired it.
+ */
+rule: string, severity: "critical" | "error" | "warning" | "info", title: SaidView, detail: SaidView | null, fired_at: string, 
+/**
+ * Absent while it fires.
+ */
+resolved_at: string | null, 
+/**
+ * When somebody took note of it.
+ */
+acknowledged_at: string | null, acknowledged_by: string | null, };
+
+export type SaidView = { en: string, zh: string, };
+
+export type AlertPatch = { 
+/**
+ * Somebody knows of it.
+ */
+acknowledged: boolean, };
+
+export type SecurityView = { device: string, device_name: string, 
+/**
+ * When that was; null when nothing was told yet.
+ */
+at: string | null, 
+/**
+ * What OpenClaw's own audits and the agent found.
+ */
+findings: Array<FindingView>, 
+/**
+ * Audits of OpenClaw that could not be made.
+ */
+failed: Array<FailedAuditView>, };
+
+export type FindingView = { 
+/**
+ * Whose audit found it; null for what the agent saw from outside.
+ */
+gateway: string | null, 
+/**
+ * What was looked at; the same on all devices.
+ */
+check: string, severity: "info" | "warning" | "critical" | "unknown", title: string, detail: string | null, 
+/**
+ * What to do about it.
+ */
+remediation: string | null, };
+
+export type FailedAuditView = { gateway: string, error: string, };
+
 export type PersonView = { name: string, role: "admin" | "viewer", 
 /**
  * Their login asks for a code.
@@ -904,68 +966,6 @@ uptime_90d_pct: number | null,
  */
 days: Array<number | null> | null, };
 
-export type AlertListView = { items: Array<AlertView>, 
-/**
- * Send it as `cursor` for what comes after; absent at the end.
- */
-next: string | null, };
-
-export type AlertView = { no: number, 
-/**
- * Absent for the whole fleet, or the server.
- */
-device: string | null, device_name: string | null, 
-/**
- * The word of the rule that fired it.
- */
-rule: string, severity: "critical" | "error" | "warning" | "info", title: SaidView, detail: SaidView | null, fired_at: string, 
-/**
- * Absent while it fires.
- */
-resolved_at: string | null, 
-/**
- * When somebody took note of it.
- */
-acknowledged_at: string | null, acknowledged_by: string | null, };
-
-export type SaidView = { en: string, zh: string, };
-
-export type AlertPatch = { 
-/**
- * Somebody knows of it.
- */
-acknowledged: boolean, };
-
-export type SecurityView = { device: string, device_name: string, 
-/**
- * When that was; null when nothing was told yet.
- */
-at: string | null, 
-/**
- * What OpenClaw's own audits and the agent found.
- */
-findings: Array<FindingView>, 
-/**
- * Audits of OpenClaw that could not be made.
- */
-failed: Array<FailedAuditView>, };
-
-export type FindingView = { 
-/**
- * Whose audit found it; null for what the agent saw from outside.
- */
-gateway: string | null, 
-/**
- * What was looked at; the same on all devices.
- */
-check: string, severity: "info" | "warning" | "critical" | "unknown", title: string, detail: string | null, 
-/**
- * What to do about it.
- */
-remediation: string | null, };
-
-export type FailedAuditView = { gateway: string, error: string, };
-
 export type TrendsView = { 
 /**
  * Where they end.
@@ -987,6 +987,8 @@ traffic: Array<number | null>,
  */
 week: Array<number>, };
 
+export type FiringView = { critical: number, error: number, warning: number, info: number, };
+
 export type Frame = { "type": "snapshot", rev: number, server_time: string, 
 /**
  * Why nothing can be recorded now.
@@ -999,11 +1001,11 @@ zone: string,
 /**
  * The number of the newest error on record: whoever shows errors asks again when it grows.
  */
-newest_error: number, devices: Array<DeviceView>, } | { "type": "devices", rev: number, newest_error: number, devices: Array<DeviceView>, } | { "type": "removed", rev: number, ids: Array<string>, } | { "type": "alive", rev: number, server_time: string, 
+newest_error: number, firing: FiringView, devices: Array<DeviceView>, } | { "type": "devices", rev: number, newest_error: number, devices: Array<DeviceView>, } | { "type": "removed", rev: number, ids: Array<string>, } | { "type": "alive", rev: number, server_time: string, 
 /**
  * Why nothing can be recorded now.
  */
-trouble: "disk_low" | "store_fails" | null, newest_error: number, };
+trouble: "disk_low" | "store_fails" | null, newest_error: number, firing: FiringView, };
 
 /** Columns by metric name beside what is said of all of them. */
 export type SamplesView = { at: Array<string>, step_s: number, rung: "raw" | "5m" | "1h", n: Array<number>, late: Array<boolean>, openclaw: Array<string | null>, gaps: Array<GapView> } & Record<string, SeriesView | Array<string> | number | string | Array<number> | Array<boolean> | Array<string | null> | Array<GapView>>;

@@ -170,9 +170,9 @@ export function UptimePanel({ id }: { id: string }) {
     const now = serverNow();
     const from = (days: number): string => new Date(now - days * DAY).toISOString();
     const [days, outages, ...windows] = await Promise.all([
-      getUptime(id, { by: 'day', from: from(89) }, zone),
+      getUptime(id, { by: 'day', from: from(89), tz: zone }),
       getOutages({ device: id, limit: String(OUTAGES) }),
-      ...WINDOWS.map((length) => getUptime(id, { by: 'all', from: from(length) }, zone).then((list) => list[0])),
+      ...WINDOWS.map((length) => getUptime(id, { by: 'all', from: from(length) }).then((list) => list[0])),
     ]);
     return { days, outages, windows };
   }, [id, zone, fleet.get(id)?.view.value.online]);

@@ -1,6 +1,6 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { errorsFile, getError, getErrors, getGroup, getGroups, patchGroup } from '../api/client';
+import { errorsFile, getError, getErrors, getGroup, getErrorGroups, patchGroup } from '../api/client';
 import type { ErrorGroupDetailView, ErrorGroupView, ErrorRowView, TrendPointView } from '../api/types';
 import { count } from '../format/number';
 import { oneLine, visible } from '../format/text';
@@ -21,6 +21,7 @@ import { useLoad } from '../state/load';
 import { usePages, type Pages } from '../state/pages';
 import { deviceHref, go, place, query, setQuery } from '../state/router';
 import { isAdmin } from '../state/session';
+import '../styles/lists.css';
 import '../styles/errors.css';
 import { bySort, groupParams, LEVELS, listParams, newest, newestFirst, newSince, planOf, SHAPE_OF, SHOWN_STATES, SORTS, WITHIN, type Level, type Plan, type State } from './errors-plan';
 import { viewTitle } from './title';
@@ -102,10 +103,10 @@ function Tools({ plan }: { plan: Plan }) {
   };
   const params = listParams(plan, serverNow());
   return (
-    <div class="er-tools">
+    <div class={`ls-tools ${plan.groups ? 'er-narrow' : ''}`}>
       <Seg label={t.view} list={['live', 'groups']} now={plan.groups ? 'groups' : 'live'} say={(one) => (one === 'groups' ? t.groups : t.live)} set={(one) => setView(one === 'groups')} />
       <Search value={plan.q} />
-      <span class="er-lv" role="group" aria-label={t.levels}>
+      <span class="ls-f" role="group" aria-label={t.levels}>
         {LEVELS.map((level) => (
           <button key={level} type="button" class="f" aria-pressed={plan.levels.includes(level)} onClick={() => toggle(level)}>
             <Glyph shape={SHAPE_OF[level]} size={11} />
@@ -130,7 +131,7 @@ function Tools({ plan }: { plan: Plan }) {
           </select>
         </>
       ) : plan.fingerprint !== null ? (
-        <span class="chip er-only">
+        <span class="chip ls-only">
           {t.onlyGroup}
           <button type="button" aria-label={t.allGroups} onClick={() => setQuery({ fingerprint: null })}>
             <Icon name="close" size={10} />
@@ -167,7 +168,7 @@ function Empty({ filtered, none, noneFound }: { filtered: boolean; none: string;
 function Unloaded({ pages }: { pages: { error: unknown; reload: () => void } }) {
   if (!pages.error) {
     return (
-      <div class="er-sk" role="status" aria-busy="true" aria-label={words.value.common.loading}>
+      <div class="ls-sk" role="status" aria-busy="true" aria-label={words.value.common.loading}>
         {Array.from({ length: 12 }, (_, i) => (
           <span class="sk" key={i} style={{ width: `${92 - ((i * 23) % 40)}%` }} />
         ))}
@@ -244,7 +245,7 @@ function Tail({ plan, no }: { plan: Plan; no: string | null }) {
   const heightOf = (): number => height;
   const kindOf = (): string => 'e';
   return (
-    <div class={pages.stale ? 'er-stale' : ''} aria-busy={pages.stale}>
+    <div class={pages.stale ? 'ls-stale' : ''} aria-busy={pages.stale}>
       <p class="vh" role="status">
         {waiting > 0 ? t.fresh(waiting) : ''}
       </p>
@@ -324,7 +325,7 @@ function Groups({ plan }: { plan: Plan }) {
   const t = words.value.errorLog;
   const hour = plan.within === 'all' ? '' : Math.floor(serverNow() / 3_600_000);
   const key = JSON.stringify([plan.q, plan.levels, plan.device, plan.within, plan.state, plan.sort, hour]);
-  const pages = usePages<ErrorGroupView>(key, (cursor, signal) => getGroups({ ...groupParams(plan, serverNow()), limit: GROUPS, cursor }, signal), { idOf: (group) => group.fingerprint, order: bySort(plan.sort), everyMs: GROUPS_EVERY_MS });
+  const pages = usePages<ErrorGroupView>(key, (cursor, signal) => getErrorGroups({ ...groupParams(plan, serverNow()), limit: GROUPS, cursor }, signal), { idOf: (group) => group.fingerprint, order: bySort(plan.sort), everyMs: GROUPS_EVERY_MS });
   const { problem, run } = useRollback();
   fleet.shape.value;
   const version = newest(fleet.all().map((device) => device.openclaw?.version));
@@ -341,7 +342,7 @@ function Groups({ plan }: { plan: Plan }) {
       {pages.rows.length === 0 ? (
         <Empty filtered={filtered} none={t.noGroups} noneFound={t.noGroupsFound} />
       ) : (
-        <div class={`er-tw ${pages.stale ? 'er-stale' : ''}`} aria-busy={pages.stale}>
+        <div class={`er-tw ${pages.stale ? 'ls-stale' : ''}`} aria-busy={pages.stale}>
           <table class="t er-g num">
             <thead>
               <tr>
@@ -443,7 +444,7 @@ function Side({ title, close, error, reload }: { title: string; close: () => voi
           )}
         </div>
       ) : (
-        <div class="er-sk" role="status" aria-busy="true" aria-label={words.value.common.loading}>
+        <div class="ls-sk" role="status" aria-busy="true" aria-label={words.value.common.loading}>
           <span class="sk w300" />
           <span class="sk" />
           <span class="sk w300" />
