@@ -434,6 +434,7 @@ export const en = {
     keyOf: (name: string) => `Key of ${name}`,
     once: 'shown only now',
     gateway: 'Gateway',
+    channels: 'Channels',
     system: 'System',
     dockerHint: 'The image is made from this project: docker build -t openclaw-watch .',
     programHint: 'The program openclaw-watch-agent must be on the device; it needs nothing else and no open port.',

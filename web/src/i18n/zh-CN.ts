@@ -425,6 +425,7 @@ export const zhCN: Messages = {
     keyOf: (name: string) => `${name} 的密钥`,
     once: '仅显示这一次',
     gateway: '网关',
+    channels: '渠道',
     system: '系统',
     dockerHint: '镜像由本项目构建：docker build -t openclaw-watch .',
     programHint: '设备上需要有 openclaw-watch-agent 程序，除此之外不需要别的，也无需开放端口。',
