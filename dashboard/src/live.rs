@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use protocol::DeviceId;
 use serde::{Deserialize, Serialize};
-use store::{Change, Days, Device, Zone};
+use store::{Change, Days, Device, Firing, Zone};
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
@@ -51,6 +51,7 @@ pub(crate) enum Frame {
         /// The number of the newest error on record: whoever shows errors asks again when it grows.
         #[cfg_attr(test, ts(type = "number"))]
         newest_error: i64,
+        firing: FiringView,
         devices: Vec<DeviceView>,
     },
     /// Devices that are new or not as they were.
@@ -67,7 +68,7 @@ pub(crate) enum Frame {
         rev: u64,
         ids: Vec<String>,
     },
-    /// Nothing new, and the connection is well.
+    /// The connection is well, and what is known besides the devices.
     Alive {
         #[cfg_attr(test, ts(type = "number"))]
         rev: u64,
@@ -77,7 +78,24 @@ pub(crate) enum Frame {
         trouble: Option<&'static str>,
         #[cfg_attr(test, ts(type = "number"))]
         newest_error: i64,
+        firing: FiringView,
     },
+}
+
+/// How many alerts fire, by severity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub(crate) struct FiringView {
+    critical: u32,
+    error: u32,
+    warning: u32,
+    info: u32,
+}
+
+impl From<Firing> for FiringView {
+    fn from(Firing { critical, error, warning, info }: Firing) -> Self {
+        Self { critical, error, warning, info }
+    }
 }
 
 /// A page of another site must not open a socket with our visitor's cookie.
@@ -166,18 +184,21 @@ impl Sender {
         let devices = devices.into_iter().map(|device| DeviceView::of(&device, &days)).collect();
         let (server_time, trouble) = (rfc3339(app.store.clock().now()), (app.health)().trouble);
         let (zone, newest_error) = (self.zone.name().to_owned(), app.store.newest_error());
-        self.send(&Frame::Snapshot { rev, server_time, trouble, zone, newest_error, devices }).await
+        let firing = app.store.firing().into();
+        self.send(&Frame::Snapshot { rev, server_time, trouble, zone, newest_error, firing, devices }).await
     }
 
     async fn alive(&mut self, app: &App) -> Result<(), Gone> {
         let (rev, server_time) = (self.rev, rfc3339(app.store.clock().now()));
         let (trouble, newest_error) = ((app.health)().trouble, app.store.newest_error());
-        self.send(&Frame::Alive { rev, server_time, trouble, newest_error }).await
+        let firing = app.store.firing().into();
+        self.send(&Frame::Alive { rev, server_time, trouble, newest_error, firing }).await
     }
 
     /// Tells what has gathered.
     async fn flush(&mut self, app: &App, gathered: &mut Gathered) -> Result<(), Gone> {
         gathered.since = None;
+        let news = mem::take(&mut gathered.news);
         if mem::take(&mut gathered.start_over) {
             gathered.clear();
             return self.snapshot(app).await;
@@ -196,6 +217,9 @@ impl Sender {
             self.standing.extend(devices.iter().map(|device| (device.id, standing(device))));
             devices.into_iter().map(|d| DeviceView::of(&d, &days)).collect()
         };
+        if news {
+            self.alive(app).await?;
+        }
         if devices.is_empty() {
             return Ok(());
         }
@@ -346,6 +370,8 @@ struct Gathered {
     /// Changes that are told when the page wants to know.
     held: HashSet<DeviceId>,
     start_over: bool,
+    /// Something besides devices is new: which alerts fire.
+    news: bool,
     /// When the first of it came, and whether some of it should not wait.
     since: Option<(Instant, bool)>,
 }
@@ -413,7 +439,10 @@ impl Gathered {
                 }
                 self.mark(true);
             }
-            Change::Alerts => {}
+            Change::Alerts => {
+                self.news = true;
+                self.mark(true);
+            }
         }
     }
 

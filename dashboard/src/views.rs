@@ -692,6 +692,7 @@ mod tests {
             crate::server_views::StatusDeviceView,
             crate::api::fleet::TrendsView,
             crate::api::fleet::TrendView,
+            crate::live::FiringView,
             crate::live::Frame,
         );
         out.push_str(

@@ -175,6 +175,8 @@ function detail(device) {
   };
 }
 
+const NOTHING = { critical: 0, error: 0, warning: 0, info: 0 };
+
 /** Starts a server on 127.0.0.1; `size` devices, signed in unless `login` or `setup` is asked for. */
 export async function startMock({ port = 0, size = 40, login = false, setup = false, perSecond = null, quiet = false, arriveAfterMs = 2500, delayMs = 0 } = {}) {
   const state = { devices: fleetOf(size), rev: 0, setup, user: !login && !setup ? { name: 'admin', role: 'admin' } : null, attempts: 0, silent: false, refuseLive: false, csrf: 'csrf-demo' };
@@ -228,7 +230,7 @@ export async function startMock({ port = 0, size = 40, login = false, setup = fa
       }
       if (batch.size > 0) changed(...batch);
     }, 250),
-    setInterval(() => send({ type: 'alive', server_time: stamp(), trouble: state.trouble ?? null, newest_error: 0 }), 10_000),
+    setInterval(() => send({ type: 'alive', server_time: stamp(), trouble: state.trouble ?? null, newest_error: 0, firing: NOTHING }), 10_000),
   ];
 
   function json(response, status, value, headers = {}) {
@@ -287,6 +289,13 @@ export async function startMock({ port = 0, size = 40, login = false, setup = fa
       return json(response, 200, session());
     }
     if (!state.user) return fail(response, 401, 'login_required', 'log in first');
+    // Enough of the other resources for a page that is not about them.
+    if (['/connection-attempts', '/usage'].includes(path)) return json(response, 200, []);
+    if (['/events', '/errors/groups', '/outages'].includes(path)) return json(response, 200, { items: [], next: null });
+    if (path === '/usage/summary') {
+      const [today, month] = [used(16_000_000), used(300_000_000)];
+      return json(response, 200, { tz: 'UTC', today, yesterday: today, this_month: month, last_month: month, total: month, usual_today: null, forecast: null, cache_hit_pct: null });
+    }
     if (method !== 'GET' && request.headers['x-csrf-token'] !== state.csrf) return fail(response, 403, 'csrf', 'the CSRF token is missing');
     if (path === '/logout' && method === 'POST') {
       state.user = null;
@@ -319,7 +328,9 @@ export async function startMock({ port = 0, size = 40, login = false, setup = fa
     }
     if (method === 'GET') return json(response, 200, detail(device));
     if (method === 'PATCH') {
-      Object.assign(device, await body(request));
+      const { rev, ...change } = await body(request);
+      if (rev !== undefined && rev !== device.rev) return fail(response, 409, 'conflict', 'somebody else has changed this device meanwhile');
+      Object.assign(device, change, { rev: device.rev + 1 });
       changed(device);
       return json(response, 200, device);
     }
@@ -356,7 +367,7 @@ export async function startMock({ port = 0, size = 40, login = false, setup = fa
     live.handleUpgrade(request, socket, head, (opened) => {
       sockets.add(opened);
       opened.on('close', () => sockets.delete(opened));
-      if (!state.silent) opened.send(JSON.stringify({ type: 'snapshot', rev: state.rev, server_time: stamp(), trouble: state.trouble ?? null, zone: asked.searchParams.get('tz') ?? 'UTC', newest_error: 0, devices: state.devices }));
+      if (!state.silent) opened.send(JSON.stringify({ type: 'snapshot', rev: state.rev, server_time: stamp(), trouble: state.trouble ?? null, zone: asked.searchParams.get('tz') ?? 'UTC', newest_error: 0, firing: NOTHING, devices: state.devices }));
     });
   });
   await new Promise((done) => server.listen(port, '127.0.0.1', done));

@@ -7,11 +7,13 @@
 // Expects the programs in $OPENCLAW_WATCH_PROGRAMS (target/debug by default): openclaw-watch and the demo of bench. FEW=2 takes only the
 // first two pictures of each view.
 
+import { createHmac } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
+import { connect } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { launch } from './browser.mjs';
-import { cookiesOf, until, workbench } from './real-server.mjs';
+import { byId, launch } from './browser.mjs';
+import { cookiesOf, PASSWORD, until, workbench } from './real-server.mjs';
 
 const OUT = fileURLToPath(new URL('../artefacts/views', import.meta.url));
 const AXE = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -32,7 +34,83 @@ const VIEWS = [
   { name: 'overview-search', path: () => '/?q=version:<2026.9.6', ready: '[data-testid=device-row]' },
   { name: 'overview-past', path: () => `/?t=${iso(Date.now() - 2 * DAY)}`, ready: '.past [type=range]' },
   { name: 'overview-tv', path: () => '/?tv=1', ready: '[data-testid=device-row]', desk: true },
+  { name: 'settings-display', path: () => '/settings', ready: '#zone' },
+  { name: 'settings-account', path: () => '/settings/account', ready: byId('two-factor-on') },
+  { name: 'settings-account-scan', path: () => '/settings/account', ready: byId('two-factor-on'), go: (page) => steps(page, [byId('two-factor-on')], '.qr') },
+  { name: 'settings-account-on', user: 'second', path: () => '/settings/account', ready: '.acts' },
+  { name: 'settings-devices', path: () => '/settings/devices', ready: '.set .t tbody tr' },
+  { name: 'settings-keys', path: () => '/settings/keys', ready: '.set .t tbody tr' },
+  { name: 'settings-key-form', path: () => '/settings/keys', ready: '.set .t tbody tr', go: (page) => steps(page, [byId('key-add'), '.seg.wrap >> nth=1 >> button >> nth=1'], '.dlist label') },
+  { name: 'settings-key-new', path: () => '/settings/keys', ready: '.set .t tbody tr', go: (page) => steps(page, [byId('key-add'), [byId('key-name'), 'home'], '.dlg button[type=submit]'], byId('key-text')) },
+  { name: 'settings-users', path: () => '/settings/users', ready: '.set .t tbody tr' },
+  { name: 'settings-user-form', path: () => '/settings/users', ready: '.set .t tbody tr', go: (page) => steps(page, [byId('user-add')], byId('user-password')) },
+  { name: 'settings-tokens', path: () => '/settings/tokens', ready: '.set .t tbody tr' },
+  { name: 'settings-token-new', path: () => '/settings/tokens', ready: byId('token-add'), go: (page) => steps(page, [byId('token-add'), [byId('token-name'), 'grafana'], '.dlg button[type=submit]'], byId('token-text')) },
+  { name: 'settings-prices', path: () => '/settings/prices', ready: '.set .t tbody tr', go: (page) => page.click('button[aria-expanded=false] >> nth=0', { timeout: 1000 }).catch(() => {}) },
+  { name: 'settings-retention', path: () => '/settings/retention', ready: '.verdict' },
+  { name: 'settings-backups', path: async ({ change }) => { await change('POST', '/backups'); return '/settings/backups'; }, ready: '.set .t tbody tr' },
+  { name: 'settings-status-page', path: () => '/settings/status-page', ready: byId('status-save') },
+  { name: 'settings-viewer', user: 'second', path: () => '/settings', ready: '#zone' },
+  { name: 'status', user: null, path: async ({ change, fleet }) => { await change('PUT', '/status-page', statusPage(fleet)); return '/status'; }, ready: '.st-days', whole: true },
+  { name: 'login-code', user: null, refused: '401', path: () => '/login', ready: byId('login-name'), go: (page) => steps(page, [[byId('login-name'), 'second'], [byId('login-password'), PASSWORD], byId('login-submit')], byId('login-code')) },
+  { name: 'add-device', path: () => '/', ready: '[data-testid=device-row]', go: (page) => steps(page, [byId('add-device-open'), [byId('add-device-name'), 'pi-kitchen']], '.ost') },
+  { name: 'add-device-waiting', path: () => '/', ready: '[data-testid=device-row]', go: (page, label, { broker }) => waiting(page, label, broker) },
+  { name: 'edit-conflict', refused: '409', path: ({ fleet }) => `/devices/${fleet[2].id}`, ready: byId('device-menu'), go: (page, label, { change, fleet }) => conflict(page, label, change, fleet[2].id) },
+  { name: 'rotate', path: ({ fleet }) => `/devices/${fleet[3].id}`, ready: byId('device-menu'), go: (page) => steps(page, [byId('device-menu'), '[role=menuitem] >> nth=2', '.seg.wrap button >> nth=2'], '.dlg .hint') },
+  { name: 'device', path: (w) => `/devices/${w.device('mac-mini-sz')}`, ready: '[data-ready=true]', whole: true },
+  { name: 'device-7d', path: (w) => `/devices/${w.device('tokyo-vps-2')}?range=7d&more=1`, ready: '[data-ready=true]' },
+  { name: 'device-year', path: (w) => `/devices/${w.device('bom-vps-1')}?range=1y`, ready: '[data-ready=true]' },
+  { name: 'device-zoom', path: (w) => `/devices/${w.device('hk-edge-02')}?from=${iso(Date.now() - 9 * DAY)}&to=${iso(Date.now() - 8 * DAY)}`, ready: '[data-ready=true]' },
+  { name: 'device-offline', path: (w) => `/devices/${w.device('saopaulo-1')}`, ready: '[data-ready=true]' },
+  { name: 'device-never', path: (w) => `/devices/${w.device('nas-attic')}`, ready: '[data-ready=true]' },
 ];
+
+/** Clicks what is named and fills what is named with its text, in that order, until something is there. */
+async function steps(page, all, then) {
+  for (const step of all) {
+    if (typeof step === 'string') await page.click(step);
+    else await page.fill(step[0], step[1]);
+  }
+  await page.waitForSelector(then);
+}
+
+const statusPage = (fleet) => ({ enabled: true, title: 'Our lobsters', note: 'Questions? ops@example.net', devices: fleet.slice(0, 12).map((each) => each.id), show_uptime: true, show_reason: true });
+
+/** Adds a device and knocks at the device port as one that has copied half of its key. */
+async function waiting(page, label, broker) {
+  await steps(page, [byId('add-device-open'), [byId('add-device-name'), label.slice(-40)], byId('add-device-submit')], byId('add-device-key'));
+  const key = (await page.textContent(byId('add-device-key'))).trim();
+  for (const text of [key.slice(0, 40), `${key.slice(0, -4)}aaaa`]) await knock(broker, text);
+  await fetch(`http://${broker}/`).catch(() => {});
+  await page.waitForSelector('.saw div:nth-of-type(2)');
+}
+
+function knock(broker, key) {
+  const field = (text) => Buffer.concat([Buffer.from([text.length >> 8, text.length & 255]), Buffer.from(text)]);
+  const body = Buffer.concat([field('MQTT'), Buffer.from([4, 0xc2, 0, 60]), field('x'), field('any'), field(key)]);
+  const [host, port] = broker.split(':');
+  return new Promise((resolve) => {
+    const socket = connect(Number(port), host, () => socket.write(Buffer.concat([Buffer.from([0x10, body.length]), body])));
+    socket.on('close', resolve).on('error', resolve).resume();
+  });
+}
+
+/** Two rename the same device; the second is told. */
+async function conflict(page, label, change, id) {
+  await steps(page, [byId('device-menu'), '[role=menuitem] >> nth=0'], '#rename');
+  await change('PATCH', `/devices/${id}`, { name: `theirs ${label.slice(-30)}` });
+  await steps(page, [['#rename', `mine ${label.slice(-30)}`], '.dlg button[type=submit]'], byId('conflict-mine'));
+}
+
+/** The code of an authenticator app. */
+function totp(secret) {
+  const bits = [...secret].map((c) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(c).toString(2).padStart(5, '0')).join('');
+  const key = Buffer.from(bits.match(/.{8}/g).map((byte) => Number.parseInt(byte, 2)));
+  const step = Buffer.alloc(8);
+  step.writeBigInt64BE(BigInt(Math.floor(Date.now() / 30_000)));
+  const mac = createHmac('sha1', key).update(step).digest();
+  return String((mac.readUInt32BE(mac[19] & 15) & 0x7fffffff) % 1_000_000).padStart(6, '0');
+}
 
 const bench = await workbench();
 const browser = await launch();
@@ -49,12 +127,28 @@ try {
     const devices = await ask('/devices');
     return devices.filter((each) => each.online).length > 30 ? devices : null;
   });
-  const world = { fleet, ask, device: (name) => device(fleet, name), serverUrl: server.url };
+  const asSomebody = (cookies) => {
+    const cookie = cookies.map(({ name, value }) => `${name}=${value}`).join('; ');
+    return async (method, path, body) => {
+      const { csrf } = await (await fetch(`${server.url}/api/v1/session`, { headers: { cookie } })).json();
+      const headers = { cookie, 'x-csrf-token': csrf, 'content-type': 'application/json' };
+      const answer = await fetch(`${server.url}/api/v1${path}`, { method, headers, body: body && JSON.stringify(body) });
+      return answer.status === 204 ? null : answer.json();
+    };
+  };
+  const change = asSomebody(cookies);
+  // Somebody who may only look, with a second factor.
+  await bench.addUser('second', 'viewer');
+  const others = { second: await cookiesOf(server.url, 'second') };
+  const second = asSomebody(others.second);
+  const { secret } = await second('POST', '/me/two-factor');
+  await second('PUT', '/me/two-factor', { code: totp(secret) });
+  const world = { change, broker: server.broker, fleet, ask, device: (name) => device(fleet, name), serverUrl: server.url };
   for (const view of VIEWS) {
     if (only.length > 0 && !only.some((word) => view.name.includes(word))) continue;
     const path = await view.path(world);
     const runs = RUNS.slice(0, FEW).filter(([size]) => !(view.desk && size === '390'));
-    for (let i = 0; i < runs.length; i += 2) await Promise.all(runs.slice(i, i + 2).map((run) => shoot(view, path, server.url, view.user === null ? [] : cookies, ...run)));
+    for (let i = 0; i < runs.length; i += 2) await Promise.all(runs.slice(i, i + 2).map((run) => shoot(view, path, world, view.user === null ? [] : (others[view.user] ?? cookies), ...run)));
     console.log(view.name);
   }
 } finally {
@@ -65,7 +159,8 @@ for (const trouble of new Set(troubles)) console.error(trouble);
 console.log(troubles.length === 0 ? 'no trouble' : `${troubles.length} troubles`);
 process.exitCode = troubles.length === 0 ? 0 : 1;
 
-async function shoot(view, path, url, cookies, size, lang, theme) {
+async function shoot(view, path, world, cookies, size, lang, theme) {
+  const url = world.serverUrl;
   const label = `${view.name}-${theme}-${lang === 'en' ? 'en' : 'zh'}-${size}`;
   const context = await browser.newContext({ viewport: SIZES[size], locale: lang, colorScheme: theme, timezoneId: 'Asia/Shanghai', hasTouch: size === '390', reducedMotion: 'reduce' });
   try {
@@ -74,6 +169,8 @@ async function shoot(view, path, url, cookies, size, lang, theme) {
     page.setDefaultTimeout(20_000);
     page.on('pageerror', (error) => troubles.push(`${label}: ${error.stack}`));
     page.on('console', (message) => {
+      // The browser's own word for an answer that is meant to refuse.
+      if (view.refused && message.text().includes(`status of ${view.refused}`)) return;
       if (message.type() === 'error' || message.type() === 'warning') troubles.push(`${label}: console: ${message.text()}`);
     });
     page.on('request', (request) => {
@@ -82,7 +179,7 @@ async function shoot(view, path, url, cookies, size, lang, theme) {
     await page.addInitScript(() => document.addEventListener('securitypolicyviolation', (event) => console.error(`CSP: ${event.violatedDirective} ${event.blockedURI}`)));
     await page.goto(url + path);
     await page.waitForSelector(view.ready, { state: 'attached' });
-    if (view.go) await view.go(page, size);
+    if (view.go) await view.go(page, label, world);
     await page.waitForTimeout(700);
     await page.screenshot({ path: `${OUT}/${label}.png`, fullPage: view.whole === true });
     const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);

@@ -2,10 +2,14 @@
 
 import type {
   AddedDeviceView,
+  AddedKeyView,
+  AddedTokenView,
   AlertListView,
   AlertPatch,
   AlertView,
+  AttemptView,
   AuditListView,
+  BackupsView,
   DeviceDetailView,
   DevicePatch,
   DeviceView,
@@ -17,15 +21,30 @@ import type {
   ErrorView,
   FleetAtView,
   FleetEventListView,
+  KeyView,
   LoginForm,
+  MyAccountView,
   NewDevice,
+  NewKeyForm,
+  NewPerson,
+  NewToken,
+  NewTwoFactorView,
   OutageListView,
+  PasswordForm,
+  PersonPatch,
+  PersonView,
+  PricesView,
+  RecoveryCodesView,
+  RetentionView,
   SamplesView,
   SecurityView,
   SessionView,
   SetupForm,
-  TrendView,
+  StatusPageView,
+  StatusView,
+  TokenView,
   TrendsView,
+  TrendView,
   UptimeView,
   UsageGroupView,
   UsageSummaryView,
@@ -60,7 +79,7 @@ export function setCsrf(token: string | null): void {
 
 interface Options {
   body?: unknown;
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /** Set on the second try. */
   again?: boolean;
   /** A 401 of the login form means "wrong password", not "your login has ended". */
@@ -116,11 +135,11 @@ export const setUp = (form: SetupForm): Promise<SessionView> => request('POST', 
 export const logIn = (form: LoginForm): Promise<SessionView> => request('POST', '/api/v1/login', { body: form, entering: true });
 export const logOut = (): Promise<void> => request('POST', '/api/v1/logout', { entering: true });
 export const getDevices = (): Promise<DeviceView[]> => request('GET', '/api/v1/devices');
-export const getDevice = (id: string, signal?: AbortSignal): Promise<DeviceDetailView> => request('GET', device(id), signal ? { signal } : {});
+export const getDevice = (id: string, signal?: AbortSignal): Promise<DeviceDetailView> => request('GET', device(id), { signal });
 export const addDevice = (form: NewDevice): Promise<AddedDeviceView> => request('POST', '/api/v1/devices', { body: form });
 export const patchDevice = (id: string, patch: DevicePatch): Promise<DeviceView> => request('PATCH', device(id), { body: patch });
 export const removeDevice = (id: string): Promise<void> => request('DELETE', device(id));
-export const rotateKey = (id: string): Promise<AddedDeviceView> => request('POST', `${device(id)}/rotate-key`);
+export const rotateKey = (id: string, overlapHours: number): Promise<AddedDeviceView> => request('POST', `${device(id)}/rotate-key`, { body: { overlap_h: overlapHours } });
 
 const zoned = (zone: string, more: Record<string, string> = {}): string => new URLSearchParams({ ...more, tz: zone }).toString();
 
@@ -133,13 +152,43 @@ export async function getTrends(ids: readonly string[], at: Date | null, zone: s
 }
 export const getUsageSummary = (zone: string, filter: Record<string, string> = {}): Promise<UsageSummaryView> => request('GET', `/api/v1/usage/summary?${zoned(zone, filter)}`);
 export const getUsage = (filter: Record<string, string>, zone: string, signal?: AbortSignal): Promise<UsageGroupView[]> =>
-  request('GET', `/api/v1/usage?${zoned(zone, filter)}`, signal ? { signal } : {});
-export const getErrorGroups = (filter: Record<string, string>, signal?: AbortSignal): Promise<ErrorGroupListView> =>
-  request('GET', `/api/v1/errors/groups?${new URLSearchParams(filter)}`, signal ? { signal } : {});
+  request('GET', `/api/v1/usage?${zoned(zone, filter)}`, { signal });
 export const getEvents = (filter: Record<string, string>, signal?: AbortSignal): Promise<FleetEventListView> =>
-  request('GET', `/api/v1/events?${new URLSearchParams(filter)}`, signal ? { signal } : {});
-export const getOutages = (filter: Record<string, string>, signal?: AbortSignal): Promise<OutageListView> =>
-  request('GET', `/api/v1/outages?${new URLSearchParams(filter)}`, signal ? { signal } : {});
+  request('GET', `/api/v1/events?${new URLSearchParams(filter)}`, { signal });
+
+const user = (name: string): string => `/api/v1/users/${encodeURIComponent(name)}`;
+
+export const getUsers = (): Promise<PersonView[]> => request('GET', '/api/v1/users');
+export const addUser = (form: NewPerson): Promise<PersonView> => request('POST', '/api/v1/users', { body: form });
+export const patchUser = (name: string, patch: PersonPatch): Promise<PersonView> => request('PATCH', user(name), { body: patch });
+export const removeUser = (name: string): Promise<void> => request('DELETE', user(name));
+
+export const getMe = (): Promise<MyAccountView> => request('GET', '/api/v1/me');
+export const changePassword = (form: PasswordForm): Promise<void> => request('PUT', '/api/v1/me/password', { body: form });
+export const beginTwoFactor = (): Promise<NewTwoFactorView> => request('POST', '/api/v1/me/two-factor');
+export const confirmTwoFactor = (code: string): Promise<RecoveryCodesView> => request('PUT', '/api/v1/me/two-factor', { body: { code } });
+export const renewRecoveryCodes = (code: string): Promise<RecoveryCodesView> => request('POST', '/api/v1/me/two-factor/recovery-codes', { body: { code } });
+export const removeTwoFactor = (code: string): Promise<void> => request('DELETE', '/api/v1/me/two-factor', { body: { code } });
+
+export const getTokens = (): Promise<TokenView[]> => request('GET', '/api/v1/tokens');
+export const addToken = (form: NewToken): Promise<AddedTokenView> => request('POST', '/api/v1/tokens', { body: form });
+export const revokeToken = (id: string): Promise<void> => request('DELETE', `/api/v1/tokens/${encodeURIComponent(id)}`);
+
+export const getKeys = (): Promise<KeyView[]> => request('GET', '/api/v1/keys');
+export const addKey = (form: NewKeyForm): Promise<AddedKeyView> => request('POST', '/api/v1/keys', { body: form });
+export const revokeKey = (id: string): Promise<void> => request('DELETE', `/api/v1/keys/${encodeURIComponent(id)}`);
+
+export const getPrices = (): Promise<PricesView> => request('GET', '/api/v1/prices');
+export const getRetention = (): Promise<RetentionView> => request('GET', '/api/v1/retention');
+export const getBackups = (): Promise<BackupsView> => request('GET', '/api/v1/backups');
+export const makeBackup = (): Promise<BackupsView> => request('POST', '/api/v1/backups');
+export const getAttempts = (limit: number): Promise<AttemptView[]> => request('GET', `/api/v1/connection-attempts?limit=${limit}`);
+export const getStatusPage = (): Promise<StatusPageView> => request('GET', '/api/v1/status-page');
+export const putStatusPage = (page: StatusPageView): Promise<StatusPageView> => request('PUT', '/api/v1/status-page', { body: page });
+/** What everybody may see; needs no login. */
+export const getStatus = (): Promise<StatusView> => request('GET', '/api/v1/status', { entering: true });
+/** Where the API is described. */
+export const API_DOCS = '/api/docs';
 
 export const METRICS = [
   'cpu_pct',
@@ -149,6 +198,12 @@ export const METRICS = [
   'disk_total_bytes',
   'network_up_bytes_per_s',
   'network_down_bytes_per_s',
+  'gateway_rss_bytes',
+  'gateway_event_loop_ms',
+  'gateway_cpu_pct',
+  'load1',
+  'temperature_celsius',
+  'swap_used_bytes',
 ] as const;
 export type Metric = (typeof METRICS)[number];
 
@@ -188,17 +243,17 @@ type Params = Readonly<Record<string, string | number | null | undefined>>;
 
 export const getErrors = (params: Params, signal: AbortSignal): Promise<ErrorListView> => request('GET', `/api/v1/errors${queryOf(params)}`, { signal });
 export const getError = (no: string, signal: AbortSignal): Promise<ErrorRecordView> => request('GET', `/api/v1/errors/${encodeURIComponent(no)}`, { signal });
-export const getGroups = (params: Params, signal: AbortSignal): Promise<ErrorGroupListView> => request('GET', `/api/v1/errors/groups${queryOf(params)}`, { signal });
+export const getErrorGroups = (params: Params, signal?: AbortSignal): Promise<ErrorGroupListView> => request('GET', `/api/v1/errors/groups${queryOf(params)}`, { signal });
 export const getGroup = (fingerprint: string, signal: AbortSignal): Promise<ErrorGroupDetailView> => request('GET', `/api/v1/errors/groups/${encodeURIComponent(fingerprint)}`, { signal });
 export const patchGroup = (fingerprint: string, patch: ErrorGroupPatch): Promise<ErrorGroupDetailView> => request('PATCH', `/api/v1/errors/groups/${encodeURIComponent(fingerprint)}`, { body: patch });
 export const errorsFile = (format: 'csv' | 'jsonl', params: Params): string => `/api/v1/errors/export${queryOf({ ...params, format })}`;
 
-export const getOutagePage = (params: Params, signal: AbortSignal): Promise<OutageListView> => request('GET', `/api/v1/outages${queryOf(params)}`, { signal });
-export const getUptime = (id: string, params: Params, signal: AbortSignal): Promise<UptimeView[]> => request('GET', `${device(id)}/uptime${queryOf(params)}`, { signal });
+export const getOutages = (params: Params, signal?: AbortSignal): Promise<OutageListView> => request('GET', `/api/v1/outages${queryOf(params)}`, { signal });
+export const getUptime = (id: string, params: Params, signal?: AbortSignal): Promise<UptimeView[]> => request('GET', `${device(id)}/uptime${queryOf(params)}`, { signal });
 export const getSecurity = (signal: AbortSignal): Promise<SecurityView[]> => request('GET', '/api/v1/security', { signal });
 export const getAuditLog = (params: Params, signal: AbortSignal): Promise<AuditListView> => request('GET', `/api/v1/audit-log${queryOf(params)}`, { signal });
 export const auditLogFile = (format: 'csv' | 'jsonl', params: Params): string => `/api/v1/audit-log/export${queryOf({ ...params, format })}`;
-export const getAlerts = (params: Params, signal: AbortSignal): Promise<AlertListView> => request('GET', `/api/v1/alerts${queryOf(params)}`, { signal });
+export const getAlerts = (params: Params, signal?: AbortSignal): Promise<AlertListView> => request('GET', `/api/v1/alerts${queryOf(params)}`, { signal });
 export const patchAlert = (no: number, patch: AlertPatch): Promise<AlertView> => request('PATCH', `/api/v1/alerts/${no}`, { body: patch });
 
 /** Address of the live socket, on the host that served the page. */

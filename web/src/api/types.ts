@@ -987,6 +987,8 @@ traffic: Array<number | null>,
  */
 week: Array<number>, };
 
+export type FiringView = { critical: number, error: number, warning: number, info: number, };
+
 export type Frame = { "type": "snapshot", rev: number, server_time: string, 
 /**
  * Why nothing can be recorded now.
@@ -999,11 +1001,11 @@ zone: string,
 /**
  * The number of the newest error on record: whoever shows errors asks again when it grows.
  */
-newest_error: number, devices: Array<DeviceView>, } | { "type": "devices", rev: number, newest_error: number, devices: Array<DeviceView>, } | { "type": "removed", rev: number, ids: Array<string>, } | { "type": "alive", rev: number, server_time: string, 
+newest_error: number, firing: FiringView, devices: Array<DeviceView>, } | { "type": "devices", rev: number, newest_error: number, devices: Array<DeviceView>, } | { "type": "removed", rev: number, ids: Array<string>, } | { "type": "alive", rev: number, server_time: string, 
 /**
  * Why nothing can be recorded now.
  */
-trouble: "disk_low" | "store_fails" | null, newest_error: number, };
+trouble: "disk_low" | "store_fails" | null, newest_error: number, firing: FiringView, };
 
 /** Columns by metric name beside what is said of all of them. */
 export type SamplesView = { at: Array<string>, step_s: number, rung: "raw" | "5m" | "1h", n: Array<number>, late: Array<boolean>, openclaw: Array<string | null>, gaps: Array<GapView> } & Record<string, SeriesView | Array<string> | number | string | Array<number> | Array<boolean> | Array<string | null> | Array<GapView>>;

@@ -1,11 +1,11 @@
 // The only file that names ECharts, with only the parts that are used. It is a chunk of its own, loaded with the first chart.
 
 import { LineChart } from 'echarts/charts';
-import { GridComponent, MarkAreaComponent } from 'echarts/components';
+import { GridComponent, MarkAreaComponent, MarkLineComponent } from 'echarts/components';
 import { init, use, type EChartsCoreOption } from 'echarts/core';
 import { CanvasRenderer } from 'echarts/renderers';
 
-use([LineChart, GridComponent, MarkAreaComponent, CanvasRenderer]);
+use([LineChart, GridComponent, MarkAreaComponent, MarkLineComponent, CanvasRenderer]);
 
 export interface Chart {
   /** Draws; what is not named stays as it was, unless `fresh`. */
@@ -18,6 +18,8 @@ export interface Chart {
 interface Hooks {
   /** The time under the pointer, or null when it has left. */
   cursor: (time: number | null) => void;
+  /** After the place for the chart has changed its size. */
+  resized: () => void;
   /** Once, after the first drawing. */
   ready: () => void;
 }
@@ -36,7 +38,10 @@ export function makeChart(element: HTMLElement, hooks: Hooks): Chart {
     hooks.cursor(axes?.find((axis) => axis.axisDim === 'x')?.value ?? null);
   });
   chart.getZr().on('globalout', () => hooks.cursor(null));
-  const watch = new ResizeObserver(() => chart.resize());
+  const watch = new ResizeObserver(() => {
+    chart.resize();
+    hooks.resized();
+  });
   watch.observe(element);
   return {
     draw: (option, fresh) => {

@@ -14,15 +14,28 @@ export interface Band {
   max: (number | null)[];
 }
 
-export const BANDS = ['cpu', 'memory', 'down', 'up', 'disk'] as const;
+export const BANDS = ['cpu', 'memory', 'down', 'up', 'disk', 'gatewayRss', 'gatewayLoop', 'gatewayCpu', 'load', 'temperature', 'swap'] as const;
 export type BandKey = (typeof BANDS)[number];
 
 export interface History {
   stepMs: number;
   /** Times at which anything was measured, growing. */
   at: number[];
-  /** CPU, memory and disk in percent, network in bytes per second. */
+  /** CPU, gateway CPU, memory and disk in percent, network in bytes per second, delays in ms, temperature in °C, the rest in bytes. */
   bands: Record<BandKey, Band>;
+  /** Which points hold something that was back-filled. */
+  late: boolean[];
+  /** The worst state of OpenClaw at each point. */
+  openclaw: (string | null)[];
+  /** When the device or the server was away, and why, as the server knows it. */
+  away: Away[];
+}
+
+export interface Away {
+  from: number;
+  /** Null while it lasts. */
+  to: number | null;
+  reason: string;
 }
 
 const NO_SERIES: SeriesView = { min: [], avg: [], max: [] };
@@ -36,7 +49,8 @@ const WHICH = ['min', 'avg', 'max'] as const;
 
 export function emptyHistory(stepMs: number): History {
   const band = (): Band => ({ min: [], avg: [], max: [] });
-  return { stepMs, at: [], bands: { cpu: band(), memory: band(), down: band(), up: band(), disk: band() } };
+  const bands = Object.fromEntries(BANDS.map((key) => [key, band()])) as Record<BandKey, Band>;
+  return { stepMs, at: [], bands, late: [], openclaw: [], away: [] };
 }
 
 const ratio = (part: number | null | undefined, whole: number | null | undefined): number | null =>
@@ -52,7 +66,14 @@ export function fromSamples(view: SamplesView): History {
     up: column(view, 'network_up_bytes_per_s'),
     diskUsed: column(view, 'disk_used_bytes'),
     diskTotal: column(view, 'disk_total_bytes'),
+    gatewayRss: column(view, 'gateway_rss_bytes'),
+    gatewayLoop: column(view, 'gateway_event_loop_ms'),
+    gatewayCpu: column(view, 'gateway_cpu_pct'),
+    load: column(view, 'load1'),
+    temperature: column(view, 'temperature_celsius'),
+    swap: column(view, 'swap_used_bytes'),
   };
+  history.away = view.gaps.map(({ from, to, reason }) => ({ from: Date.parse(from), to: to === null ? null : Date.parse(to), reason }));
   const of = (name: keyof typeof columns, which: (typeof WHICH)[number], i: number): number | null => columns[name][which][i] ?? null;
   view.at.forEach((text, i) => {
     const at = Date.parse(text);
@@ -66,9 +87,17 @@ export function fromSamples(view: SamplesView): History {
       down: of('down', which, i),
       up: of('up', which, i),
       disk: ratio(of('diskUsed', which, i), diskTotal),
+      gatewayRss: of('gatewayRss', which, i),
+      gatewayLoop: of('gatewayLoop', which, i),
+      gatewayCpu: of('gatewayCpu', which, i),
+      load: of('load', which, i),
+      temperature: of('temperature', which, i),
+      swap: of('swap', which, i),
     }));
     if (values.every((value) => BANDS.every((key) => value[key] === null))) return;
     history.at.push(at);
+    history.late.push(view.late[i] ?? false);
+    history.openclaw.push(view.openclaw[i] ?? null);
     WHICH.forEach((which, w) => {
       for (const key of BANDS) history.bands[key][which].push(values[w]?.[key] ?? null);
     });
@@ -76,13 +105,13 @@ export function fromSamples(view: SamplesView): History {
   return history;
 }
 
-/** Adds a live value at the right edge. Within one step of a coarse history it widens the last point instead. */
-export function append(history: History, latest: LatestView): boolean {
+/** Adds a live value at the right edge; what only whole reports tell follows with the next renewal. Within one step of a coarse history it widens the last point instead. */
+export function append(history: History, latest: LatestView, openclaw: string | null = null): boolean {
   const at = Date.parse(latest.at);
   const last = history.at.length - 1;
   const lastAt = history.at[last];
   if (Number.isNaN(at) || (lastAt !== undefined && at <= lastAt)) return false;
-  const value: Record<BandKey, number | null> = {
+  const value: Partial<Record<BandKey, number | null>> = {
     cpu: latest.cpu_pct,
     memory: ratio(latest.memory_used_bytes, latest.memory_total_bytes),
     down: latest.network_down_bytes_per_s,
@@ -92,7 +121,7 @@ export function append(history: History, latest: LatestView): boolean {
   if (lastAt !== undefined && at - lastAt < history.stepMs / 2) {
     for (const key of BANDS) {
       const band = history.bands[key];
-      const now = value[key];
+      const now = value[key] ?? null;
       if (now === null) continue;
       const min = band.min[last];
       const max = band.max[last];
@@ -103,7 +132,9 @@ export function append(history: History, latest: LatestView): boolean {
     return true;
   }
   history.at.push(at);
-  for (const key of BANDS) for (const which of WHICH) history.bands[key][which].push(value[key]);
+  history.late.push(false);
+  history.openclaw.push(openclaw);
+  for (const key of BANDS) for (const which of WHICH) history.bands[key][which].push(value[key] ?? null);
   return true;
 }
 
@@ -114,6 +145,8 @@ export function trim(history: History, from: number): void {
   while ((history.at[drop + 1] ?? Infinity) < from) drop += 1;
   if (drop === 0) return;
   history.at.splice(0, drop);
+  history.late.splice(0, drop);
+  history.openclaw.splice(0, drop);
   for (const key of BANDS) for (const which of WHICH) history.bands[key][which].splice(0, drop);
 }
 
@@ -200,4 +233,82 @@ export function peak(history: History, keys: readonly BandKey[]): number {
   let top = 0;
   for (const key of keys) for (const value of history.bands[key].max) if (value !== null && value > top) top = value;
   return top;
+}
+
+/** Whether anything of a band was ever measured. */
+export const has = (history: History, key: BandKey): boolean => history.bands[key].avg.some((value) => value !== null);
+
+/** Spans that were back-filled. A point stands for the time since the one before it. */
+export function lateSpans(history: History): [number, number][] {
+  const limit = gapLimit(history);
+  const spans: [number, number][] = [];
+  history.late.forEach((late, i) => {
+    if (!late) return;
+    const at = history.at[i] ?? 0;
+    const before = history.at[i - 1];
+    const from = before !== undefined && at - before <= limit ? before : at - history.stepMs;
+    const last = spans.at(-1);
+    if (last && last[1] >= from) last[1] = at;
+    else spans.push([from, at]);
+  });
+  return spans;
+}
+
+export type StateKind = 'ok' | 'warn' | 'error' | 'offline' | 'server' | 'none';
+export interface StateSpan {
+  kind: StateKind;
+  from: number;
+  to: number;
+  /** Why it was away, or what OpenClaw was. */
+  reason: string | null;
+}
+
+const KIND: Record<string, StateKind> = { stopped: 'error', hung: 'error', degraded: 'warn' };
+
+/** How the device was, from `from` to `to`, without overlap: what was measured, and over it what is known of absences. */
+export function ribbon(history: History, from: number, to: number): StateSpan[] {
+  const limit = gapLimit(history);
+  const spans: StateSpan[] = [];
+  const put = (kind: StateKind, a: number, b: number, reason: string | null): void => {
+    const [start, end] = [Math.max(a, from), Math.min(b, to)];
+    if (end <= start) return;
+    const last = spans.at(-1);
+    if (last && last.kind === kind && last.reason === reason && start - last.to < 1) last.to = end;
+    else spans.push({ kind, from: start, to: end, reason });
+  };
+  history.at.forEach((at, i) => {
+    const next = history.at[i + 1] ?? Math.min(to, at + limit);
+    const state = history.openclaw[i] ?? null;
+    const kind = state === null ? 'ok' : (KIND[state] ?? 'ok');
+    put(kind, at, next - at > limit ? at + history.stepMs : next, kind === 'ok' ? null : state);
+  });
+  // Absences are cut out of what was measured: an agent goes on measuring while its connection is gone.
+  const away = history.away.map((each) => ({ ...each, to: Math.min(each.to ?? to, to), from: Math.max(each.from, from) })).filter((each) => each.to > each.from);
+  const kept = spans.flatMap((span) => {
+    let parts: StateSpan[] = [span];
+    for (const hole of away) {
+      if (hole.reason === 'server_down') continue;
+      parts = parts.flatMap((part) => {
+        if (hole.to <= part.from || hole.from >= part.to) return [part];
+        return [{ ...part, to: hole.from }, { ...part, from: hole.to }].filter((piece) => piece.to > piece.from);
+      });
+    }
+    return parts;
+  });
+  for (const { from: a, to: b, reason } of away) kept.push({ kind: reason === 'server_down' ? 'server' : 'offline', from: a, to: b, reason });
+  return kept.sort((a, b) => a.from - b.from);
+}
+
+/** Why nothing was measured in a span, where the server knows it. */
+export function reasonOf(history: History, span: readonly [number, number]): string | null {
+  let best: Away | null = null;
+  let most = 0;
+  for (const away of history.away) {
+    const shared = Math.min(away.to ?? Infinity, span[1]) - Math.max(away.from, span[0]);
+    if (shared > most) {
+      most = shared;
+      best = away;
+    }
+  }
+  return best?.reason ?? null;
 }

@@ -3,14 +3,14 @@ import { emptyHistory } from './series';
 import { axisTime, fullHeight, LANES, marks, option, places, type View } from './timeline';
 
 const colours = { accent: '#1', second: '#2', band: '#3', line: '#4', axis: '#5', ink: '#6', surface: '#7', hatch: '#8', font: 'sans-serif' };
-const view = (narrow: boolean): View => ({ history: emptyHistory(1000), from: 0, to: 3_600_000, narrow, colours, gapFill: '#8', gapWord: 'no data' });
+const view = (narrow: boolean): View => ({ history: emptyHistory(1000), from: 0, to: 3_600_000, narrow, colours, gapFill: '#8', gapWord: () => 'no data', lateWord: 'late', lanes: LANES });
 
 it('stacks the lanes without overlap, above one axis', () => {
   for (const narrow of [false, true]) {
-    const all = places(narrow);
+    const all = places(LANES, narrow);
     all.forEach((place, i) => {
       const end = place.plotTop + place.plotHeight;
-      expect(end).toBeLessThanOrEqual(all[i + 1]?.top ?? fullHeight(narrow) - 24);
+      expect(end).toBeLessThanOrEqual(all[i + 1]?.top ?? fullHeight(LANES, narrow) - 24);
     });
   }
 });
@@ -18,13 +18,14 @@ it('stacks the lanes without overlap, above one axis', () => {
 it('always draws the same series, so that updates merge', () => {
   const ids = (narrow: boolean) => (option(view(narrow)) as { series: { id: string }[] }).series.map((series) => series.id);
   expect(ids(false)).toEqual(ids(true));
-  expect(ids(false)).toEqual(['cpu', 'cpu-low', 'cpu-height', 'memory', 'memory-low', 'memory-height', 'down', 'down-low', 'down-height', 'up', 'disk', 'disk-low', 'disk-height']);
+  const banded = (key: string) => [key, `${key}-low`, `${key}-height`];
+  expect(ids(false)).toEqual([...['cpu', 'memory', 'gatewayRss', 'gatewayLoop', 'down'].flatMap(banded), 'up', ...banded('disk')]);
   expect((option(view(false)) as { grid: unknown[] }).grid).toHaveLength(LANES.length);
 });
 
 it('words the value axes', () => {
-  const words = places(false).map((place) => marks(place, emptyHistory(1000)).map((mark) => mark.text));
-  expect(words).toEqual([['100%', '50'], ['100%', '50'], ['1.0K', '512B'], ['100%']]);
+  const words = places(LANES, false).map((place) => marks(place, emptyHistory(1000)).map((mark) => mark.text));
+  expect(words).toEqual([['100%', '50'], ['100%', '50'], ['1.0 KB', '512'], ['10 ms', '5.0'], ['1.0K', '512B'], ['100%']]);
 });
 
 it('names the day at midnight and on long ranges', () => {

@@ -43,9 +43,10 @@ interface InputProps extends FieldProps {
   maxLength?: number;
   placeholder?: string;
   testid?: string;
+  inputmode?: 'numeric';
 }
 
-export function TextField({ id, label, hint, error, value, set, password, autofocus, autocomplete, maxLength, placeholder, testid }: InputProps) {
+export function TextField({ id, label, hint, error, value, set, password, autofocus, autocomplete, maxLength, placeholder, testid, inputmode }: InputProps) {
   const input = useRef<HTMLInputElement>(null);
   useEffect(() => {
     if (autofocus) input.current?.focus();
@@ -63,6 +64,7 @@ export function TextField({ id, label, hint, error, value, set, password, autofo
         spellcheck={false}
         maxLength={maxLength}
         placeholder={placeholder}
+        inputMode={inputmode}
         data-testid={testid}
         data-autofocus={autofocus ? '' : undefined}
         aria-invalid={error ? 'true' : undefined}
@@ -70,6 +72,50 @@ export function TextField({ id, label, hint, error, value, set, password, autofo
         onInput={(event) => set(event.currentTarget.value)}
       />
     </Field>
+  );
+}
+
+export function AreaField({ id, label, hint, error, value, set, maxLength, rows = 3, mono }: Omit<InputProps, 'autocomplete'> & { rows?: number; mono?: boolean }) {
+  return (
+    <Field id={id} label={label} hint={hint} error={error}>
+      <textarea
+        id={id}
+        class={`in area ${mono ? 'mono' : ''}`}
+        value={value}
+        rows={rows}
+        maxLength={maxLength}
+        spellcheck={!mono}
+        aria-invalid={error ? 'true' : undefined}
+        aria-describedby={error || hint ? `${id}-note` : undefined}
+        onInput={(event) => set(event.currentTarget.value)}
+      />
+    </Field>
+  );
+}
+
+/** One of a few, side by side. */
+export function Choice<T extends string | number>({ label, options, value, set, hint }: { label: string; options: readonly (readonly [T, string])[]; value: T; set: (value: T) => void; hint?: string }) {
+  return (
+    <div class="fl">
+      <span>{label}</span>
+      <div class="seg wrap" role="group" aria-label={label}>
+        {options.map(([each, text]) => (
+          <button key={each} type="button" aria-pressed={value === each} onClick={() => set(each)}>
+            {text}
+          </button>
+        ))}
+      </div>
+      {hint ? <p class="hint">{hint}</p> : null}
+    </div>
+  );
+}
+
+export function Check({ label, value, set }: { label: string; value: boolean; set: (value: boolean) => void }) {
+  return (
+    <label class="check">
+      <input type="checkbox" checked={value} onChange={(event) => set(event.currentTarget.checked)} />
+      <span>{label}</span>
+    </label>
   );
 }
 
@@ -88,6 +134,11 @@ export function explain(error: unknown): string {
   const wait = t.span(span(error.retryAfterS ?? 60));
   if (error.code === 'network') return t.errors.network;
   if (error.code === 'bad_credentials') return t.login.bad;
+  if (error.code === 'two_factor_wrong') return t.login.codeWrong;
+  if (error.code === 'conflict') return t.errors.conflict;
+  if (error.code === 'last_admin') return t.errors.lastAdmin;
+  if (error.code === 'secrets_unreadable') return t.errors.secrets;
+  if (error.code === 'backup_running') return t.errors.backupRunning;
   if (error.code === 'too_many_attempts') return t.login.wait(wait);
   if (error.status === 429) return t.errors.tooMany(wait);
   if (error.status === 403) return t.errors.forbidden;

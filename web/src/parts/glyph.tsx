@@ -1,3 +1,4 @@
+import type { ErrorGroupView } from '../api/types';
 import type { StateWord } from '../state/fleet';
 
 /** Each state has its own shape, so that colour is never the only sign. `degraded` and `restart` also serve as warnings. */
@@ -27,3 +28,6 @@ export function Glyph({ shape, size = 12 }: { shape: Shape; size?: number }) {
     </svg>
   );
 }
+
+/** How bad an error is, as a shape. */
+export const LEVEL_SHAPE: Record<ErrorGroupView['level'], Shape> = { crash: 'critical', exception: 'error', error: 'error', warning: 'warning', unknown: 'info' };

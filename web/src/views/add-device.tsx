@@ -1,10 +1,11 @@
 // Adding a device: a form, then the key with its one line and a wait, then the first numbers. The same dialog shows a
 // rotated key, from its second step on.
 
-import { useRef, useState } from 'preact/hooks';
-import { addDevice } from '../api/client';
-import type { DeviceView } from '../api/types';
-import { bytesText, percent, rateText, share } from '../format/number';
+import { signal } from '@preact/signals';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { addDevice, getAttempts } from '../api/client';
+import type { AttemptView, CommandsView, DeviceView } from '../api/types';
+import { bytesText, percent, share } from '../format/number';
 import { clock, ms, span, stopwatch, type AgeUnit } from '../format/time';
 import { words } from '../i18n';
 import { Dialog } from '../parts/dialog';
@@ -18,7 +19,8 @@ import { closeDialog, dialog } from '../state/dialogs';
 import { fleet } from '../state/fleet';
 import { deviceHref, go } from '../state/router';
 import { hasArrived, stopWaiting, waitFor, waiting, type Waiting } from '../state/waiting';
-import { useWork } from './dialogs';
+import { useWork } from '../parts/work';
+import { aboutWaiting } from './settings-logic';
 
 export function AddDevice({ waitingFor }: { waitingFor: string | null }) {
   // The wait is kept here too: it leaves the list when the dialog of an arrived device is closed.
@@ -83,22 +85,49 @@ function Form() {
           setDraft(text);
         }}
       />
+      <div class="fl">
+        <span>{t.add.system}</span>
+        <div class="ost" role="group" aria-label={t.add.system}>
+          {SYSTEMS.map((each) => (
+            <button
+              key={each}
+              type="button"
+              aria-pressed={chosenSystem() === each}
+              onClick={() => {
+                system.value = each;
+              }}
+            >
+              {NAMES[each]}
+            </button>
+          ))}
+        </div>
+      </div>
     </Dialog>
   );
 }
 
-const SYSTEMS = ['unix', 'powershell'] as const;
+const SYSTEMS = ['linux', 'mac', 'windows', 'docker'] as const;
 type System = (typeof SYSTEMS)[number];
+/** Names that are the same in every language. */
+const NAMES: Readonly<Record<System, string>> = { linux: 'Linux', mac: 'macOS', windows: 'Windows PowerShell', docker: 'Docker' };
+const SHELLS: Readonly<Record<System, keyof CommandsView>> = { linux: 'unix', mac: 'unix', windows: 'powershell', docker: 'docker' };
 
-const likelySystem = (): System => (/windows/i.test(navigator.userAgent) ? 'powershell' : 'unix');
+function likelySystem(): System {
+  const agent = navigator.userAgent;
+  return /windows/i.test(agent) ? 'windows' : /mac os x|macintosh/i.test(agent) ? 'mac' : 'linux';
+}
+
+/** Chosen in the form, and still with the key. */
+const system = signal<System | null>(null);
+const chosenSystem = (): System => system.value ?? likelySystem();
 
 function Wait({ wait }: { wait: Waiting }) {
   const t = words.value;
   const { added } = wait;
-  const [system, setSystem] = useState<System>(likelySystem);
   const key = useRef<HTMLElement>(null);
   const line = useRef<HTMLPreElement>(null);
-  const command = added.commands[system] || added.command;
+  const chosen = chosenSystem();
+  const command = added.commands[SHELLS[chosen]] || added.command;
   return (
     <Dialog
       wide
@@ -134,27 +163,31 @@ function Wait({ wait }: { wait: Waiting }) {
             id={`sys-${each}`}
             type="button"
             role="tab"
-            aria-selected={system === each}
+            aria-selected={chosen === each}
             aria-controls="sys-line"
-            tabIndex={system === each ? 0 : -1}
-            onClick={() => setSystem(each)}
+            tabIndex={chosen === each ? 0 : -1}
+            onClick={() => {
+              system.value = each;
+            }}
             onKeyDown={(event) => {
-              if (event.key !== 'ArrowLeft' && event.key !== 'ArrowRight') return;
-              const other = SYSTEMS[(SYSTEMS.indexOf(each) + 1) % SYSTEMS.length] ?? each;
-              setSystem(other);
+              const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+              if (step === undefined) return;
+              const other = SYSTEMS[(SYSTEMS.indexOf(each) + step + SYSTEMS.length) % SYSTEMS.length] ?? each;
+              system.value = other;
               document.getElementById(`sys-${other}`)?.focus();
             }}
           >
-            {t.add[each]}
+            {NAMES[each]}
           </button>
         ))}
       </div>
-      <div class="cmd" id="sys-line" role="tabpanel" aria-labelledby={`sys-${system}`}>
+      <div class="cmd" id="sys-line" role="tabpanel" aria-labelledby={`sys-${chosen}`}>
         <pre ref={line} data-testid="add-device-command" tabIndex={0}>
           {command}
         </pre>
         <CopyButton text={command} label={t.add.copyCommand} primary select={() => line.current} />
       </div>
+      <p class="hint after">{chosen === 'docker' ? t.add.dockerHint : t.add.programHint}</p>
       <div class="wait" role="status">
         <Glyph shape="never" />
         <span>{t.add.waiting(added.name)}</span>
@@ -162,8 +195,72 @@ function Wait({ wait }: { wait: Waiting }) {
           {stopwatch(tick.value - wait.madeAt)}
         </time>
       </div>
+      <Saw wait={wait} />
     </Dialog>
   );
+}
+
+const LOOK_MS = 3000;
+/** So many are asked for: others may knock meanwhile. */
+const MANY = 200;
+
+/** Why it does not connect, as far as the server can see. */
+function Saw({ wait }: { wait: Waiting }) {
+  const t = words.value.add;
+  const [saw, setSaw] = useState<readonly AttemptView[]>([]);
+  const [failed, setFailed] = useState(false);
+  useEffect(() => {
+    let gone = false;
+    let asking = false;
+    const look = async (): Promise<void> => {
+      if (asking || document.hidden) return;
+      asking = true;
+      try {
+        const all = await getAttempts(MANY);
+        if (!gone) setSaw(aboutWaiting(all, wait.added.id, wait.madeAt));
+        if (!gone) setFailed(false);
+      } catch {
+        if (!gone) setFailed(true);
+      }
+      asking = false;
+    };
+    void look();
+    const timer = setInterval(() => void look(), LOOK_MS);
+    return () => {
+      gone = true;
+      clearInterval(timer);
+    };
+  }, [wait]);
+  return (
+    <div class="saw" role="log" aria-label={t.saw} data-testid="add-device-saw">
+      <h3>{t.saw}</h3>
+      {saw.length === 0 ? <p class="hint">{failed ? t.sawFailed : t.sawNothing((tick.value - wait.madeAt) / 1000)}</p> : null}
+      {saw.map((attempt) => (
+        <div key={`${attempt.at} ${attempt.address} ${attempt.outcome}`}>
+          <Glyph shape={attempt.outcome === 'accepted' ? 'online' : SERIOUS.includes(attempt.outcome) ? 'error' : 'warning'} />
+          <time class="num">{clock(ms(attempt.at) ?? 0)}</time>
+          <span>
+            <bdi class="mono">{attempt.address}</bdi> {attemptText(attempt)}
+            {attempt.count > 1 ? <span class="dim"> {t.times(attempt.count)}</span> : null}
+          </span>
+        </div>
+      ))}
+    </div>
+  );
+}
+
+/** What can be meant for nobody but a device that is on its way. */
+const SERIOUS: readonly AttemptView['outcome'][] = ['unknown_key', 'revoked_key', 'expired_key', 'tls_failed'];
+
+function attemptText({ outcome, detail }: AttemptView): string {
+  const t = words.value.add.attempt;
+  if (outcome === 'unknown_key' && (detail === 'no_key' || detail === 'incomplete')) return t[detail];
+  if (outcome === 'tls_failed') {
+    const untrusted = ['certificate_unknown', 'bad_certificate', 'unknown_ca', 'access_denied', 'certificate_expired'].includes(detail ?? '');
+    return untrusted ? t.certificate_unknown : t.tls_failed(detail ?? '');
+  }
+  if (outcome === 'bad_protocol') return t.bad_protocol(detail ?? '');
+  return t[outcome];
 }
 
 /** The first seconds are worth a decimal. */
@@ -174,6 +271,8 @@ function Arrived({ wait, device }: { wait: Waiting; device: DeviceView }) {
   const since = ms(device.since);
   const at = ms(device.latest?.at);
   const latest = device.latest;
+  const openclaw = device.openclaw;
+  const skew = device.clock_skew_s;
   const memory = share(latest?.memory_used_bytes, latest?.memory_total_bytes);
   const disk = share(latest?.disk_used_bytes, latest?.disk_total_bytes);
   const done = (): void => {
@@ -246,12 +345,18 @@ function Arrived({ wait, device }: { wait: Waiting; device: DeviceView }) {
           {cell(t.device.lane.cpu, latest.cpu_pct === null ? null : percent(latest.cpu_pct), '%')}
           {cell(t.device.lane.memory, memory === null ? null : percent(memory), '%')}
           {cell(t.device.lane.disk, disk === null ? null : percent(disk), '%')}
+          {cell(t.add.gateway, openclaw ? t.device.gateway[openclaw.state] : null)}
+          {cell(t.device.facts.openclaw, openclaw?.version ?? null)}
           {cell(t.device.facts.memory, latest.memory_total_bytes === null ? null : bytesText(latest.memory_total_bytes))}
-          {cell(t.device.down, latest.network_down_bytes_per_s === null ? null : rateText(latest.network_down_bytes_per_s))}
-          {cell(t.device.up, latest.network_up_bytes_per_s === null ? null : rateText(latest.network_up_bytes_per_s))}
         </div>
       ) : (
         <p class="hint">{t.add.numbersSoon}</p>
+      )}
+      {skew === null ? null : (
+        <p class="warned">
+          <Glyph shape="warning" />
+          <span>{skew < 0 ? t.add.clockAhead(t.span(span(-skew))) : t.add.clockBehind(t.span(span(skew)))}</span>
+        </p>
       )}
     </Dialog>
   );

@@ -123,7 +123,7 @@ export function NetworkPanel({ report }: { report: ReportView }) {
   if (report.network.interfaces.length === 0) return null;
   const one = (value: number | null) => (value === null ? <span class="dim" title={words.value.common.notMeasured}>{words.value.common.none}</span> : rate(value));
   return (
-    <Panel title={t.interfaces} note={words.value.overview.columns.network}>
+    <Panel title={t.interfaces} note={words.value.device.perSecond}>
       <table class="t">
         <thead>
           <tr>

@@ -1,10 +1,11 @@
 // One device: what it is, how it is, its history, and its last full report.
 
+import '../styles/device.css';
 import { effect } from '@preact/signals';
 import { useEffect, useState } from 'preact/hooks';
 import { ApiError, getDevice } from '../api/client';
 import type { DeviceDetailView, DeviceView } from '../api/types';
-import { bytesOf, bytesText, whole } from '../format/number';
+import { bytesOf, bytesText } from '../format/number';
 import { age, clockShort, ms, span } from '../format/time';
 import { words } from '../i18n';
 import { explain, Problem } from '../parts/form';
@@ -13,12 +14,13 @@ import { Icon } from '../parts/icon';
 import { Menu } from '../parts/menu';
 import { Age } from '../parts/values';
 import { tick } from '../state/clock';
-import { fleet, stateOf } from '../state/fleet';
-import { dayZone, snapshots } from '../state/live';
-import { viewerZone } from '../state/prefs';
+import { fleet, sinceOf, stateOf, type StateWord } from '../state/fleet';
+import { snapshots, watch } from '../state/live';
 import { isAdmin } from '../state/session';
 import { Charts, RangeBar } from './device-charts';
 import { deviceMenu } from './device-menu';
+import { ErrorsPanel, TokensPanel, UptimePanel } from './device-more';
+import { OpenClawPanels } from './device-openclaw';
 import { BatteryPanel, CpuPanel, DisksPanel, MemoryPanel, NetworkPanel, ProcessesPanel, TemperaturesPanel } from './device-panels';
 import { asOfText, reasonText } from './reason';
 import { viewTitle } from './title';
@@ -71,6 +73,9 @@ export function Device({ id }: { id: string }) {
   const t = words.value.device;
   const { detail, problem, retry } = useDetail(id);
   const [step, setStep] = useState<number | null>(null);
+  useEffect(() => {
+    watch({ devices: [id], others: 'state' });
+  }, [id]);
   fleet.shape.value;
   // The live view is never older than what was fetched.
   const device = fleet.get(id)?.view.value ?? (fleet.loaded.value ? null : (detail?.device ?? null));
@@ -108,6 +113,7 @@ export function Device({ id }: { id: string }) {
               </div>
             </div>
           ) : null}
+          <ErrorsPanel id={id} />
           {report ? (
             <div class="two">
               <ProcessesPanel title={t.topCpu} list={report.top_cpu} first="cpu" />
@@ -116,6 +122,9 @@ export function Device({ id }: { id: string }) {
           ) : null}
         </div>
         <div class={`side ${device.online ? '' : 'stale'}`}>
+          {report ? <OpenClawPanels gateways={report.gateways} installed={device.openclaw !== null && device.openclaw.state !== 'not_installed'} /> : null}
+          <TokensPanel id={id} />
+          <UptimePanel id={id} />
           {report ? (
             <>
               <CpuPanel report={report} />
@@ -138,10 +147,13 @@ export function Device({ id }: { id: string }) {
   );
 }
 
+const TONE: Record<StateWord, string> = { gwdown: 'err', hung: 'err', offline: 'off', degraded: 'warn', restart: 'warn', online: 'ok', never: 'off' };
+
 function Header({ device, detail }: { device: DeviceView; detail: DeviceDetailView | null }) {
   const t = words.value;
   const state = stateOf(device);
-  const since = ms(device.since);
+  const since = state === 'online' || state === 'offline' ? ms(device.since) : sinceOf(device);
+  const why = reasonText(t, device);
   const asOf = asOfText(t, device, tick.value);
   const [menu, setMenu] = useState<HTMLElement | null>(null);
   const time = since === null ? null : t.device.since(clockShort(since, tick.value), t.age(age(since, tick.value)));
@@ -178,7 +190,7 @@ function Header({ device, detail }: { device: DeviceView; detail: DeviceDetailVi
         {menu ? <Menu label={t.overview.menu(device.name)} anchor={menu} items={deviceMenu(t, device, false)} close={() => setMenu(null)} /> : null}
       </div>
       <p class="say">
-        <span class={`w ${state === 'online' ? 'ok' : 'off'}`}>
+        <span class={`w ${TONE[state]}`}>
           <Glyph shape={state} />
           {t.state[state]}
         </span>
@@ -186,8 +198,12 @@ function Header({ device, detail }: { device: DeviceView; detail: DeviceDetailVi
           <span>{t.device.neverSeen}</span>
         ) : (
           <>
-            <span class="num">{time}</span>
-            {state === 'offline' ? <span>{reasonText(t, device)}</span> : null}
+            {why ? (
+              <span>
+                <bdi>{why}</bdi>
+              </span>
+            ) : null}
+            <span class="num dim">{time}</span>
             {state === 'offline' && asOf ? <span class="dim num">{asOf}</span> : null}
           </>
         )}
@@ -214,14 +230,13 @@ function Facts({ device, detail }: { device: DeviceView; detail: DeviceDetailVie
     [f.disk, latest?.disk_used_bytes != null && latest.disk_total_bytes != null ? t.common.of(...bytesOf(latest.disk_used_bytes, latest.disk_total_bytes)) : null],
     [f.uptime, uptime === null ? null : t.span(span(uptime))],
     [f.openclaw, device.openclaw ? [t.device.gateway[device.openclaw.state], device.openclaw.version].filter(Boolean).join(' · ') : null],
-    [f.tokensToday(dayZone.value === viewerZone.value ? null : dayZone.value), device.usage ? whole(device.usage.today.tokens) : null],
-    [f.tokensTotal, device.usage ? whole(device.usage.total.tokens) : null],
+    [f.clock, device.clock_skew_s === null ? null : t.device.clockOff(device.clock_skew_s)],
     [f.agent, device.agent_version],
     [f.seen, seen === null ? null : <Age at={seen} ago />],
   ];
   return (
     <dl class="facts">
-      {facts.map(([label, value]) => (
+      {facts.filter(([label, value]) => value !== null || label !== f.clock).map(([label, value]) => (
         <div key={label}>
           <dt>{label}</dt>
           <dd class="num">{value ?? <span class="dim" title={t.common.notMeasured}>{t.common.none}</span>}</dd>

@@ -39,11 +39,15 @@ export function Login() {
   const t = words.value;
   const [name, setName] = useState('');
   const [password, setPassword] = useState('');
+  const [code, setCode] = useState('');
+  /** The password was right, and a code is asked for. */
+  const [second, setSecond] = useState(false);
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<unknown>(null);
   const [blockedUntil, setBlockedUntil] = useState(0);
   const next = query.value.get('next');
   const left = Math.max(0, Math.ceil((blockedUntil - tick.value) / 1000));
+  const title = second ? t.login.codeTitle : t.login.title;
 
   useEffect(() => {
     if (session.value?.user) go(safeNext(next), 'replace');
@@ -53,19 +57,33 @@ export function Login() {
     setBusy(true);
     setProblem(null);
     try {
-      takeSession(await logIn({ name: name.trim(), password }));
+      takeSession(await logIn({ name: name.trim(), password, ...(second ? { code } : {}) }));
       go(safeNext(next), 'replace');
     } catch (error) {
-      setProblem(error);
-      setPassword('');
-      if (error instanceof ApiError && error.status === 429) setBlockedUntil(tick.peek() + (error.retryAfterS ?? 60) * 1000);
       setBusy(false);
-      if (error instanceof ApiError && error.code === 'bad_credentials') document.getElementById('login-password')?.focus();
+      const said = error instanceof ApiError ? error.code : '';
+      if (said === 'two_factor_needed') {
+        setSecond(true);
+        return;
+      }
+      setProblem(error);
+      setCode('');
+      if (error instanceof ApiError && error.status === 429) setBlockedUntil(tick.peek() + (error.retryAfterS ?? 60) * 1000);
+      if (said === 'two_factor_wrong') document.getElementById('login-code')?.focus();
+      // A server that cannot be reached has not looked at the password.
+      else if (said !== 'network' && said !== 'secrets_unreadable') back();
+      if (said === 'bad_credentials') document.getElementById('login-password')?.focus();
     }
   }
 
+  function back(): void {
+    setSecond(false);
+    setPassword('');
+    setCode('');
+  }
+
   return (
-    <Frame title={t.login.title}>
+    <Frame title={title}>
       <form
         class="panel form"
         noValidate
@@ -74,14 +92,26 @@ export function Login() {
           void submit();
         }}
       >
-        <h1>{t.login.title}</h1>
-        {ended.value && problem === null && left === 0 ? <p class="hint">{t.login.ended}</p> : null}
+        <h1>{title}</h1>
+        {ended.value && problem === null && left === 0 && !second ? <p class="hint">{t.login.ended}</p> : null}
+        {second && problem === null ? <p class="hint">{t.login.codeText}</p> : null}
         {left > 0 ? <Problem text={t.login.wait(t.span(span(left)))} /> : problem && !(problem instanceof ApiError && problem.status === 429) ? <Problem text={explain(problem)} /> : null}
-        <TextField id="login-name" label={t.login.name} value={name} set={setName} autocomplete="username" autofocus testid="login-name" />
-        <TextField id="login-password" password label={t.login.password} value={password} set={setPassword} autocomplete="current-password" testid="login-password" />
-        <button class="btn pri tall" type="submit" disabled={busy || left > 0 || name.trim() === '' || password === ''} aria-busy={busy} data-testid="login-submit">
+        {second ? (
+          <TextField key="code" id="login-code" label={t.login.code} value={code} set={setCode} hint={t.login.codeHint} autocomplete="one-time-code" autofocus testid="login-code" />
+        ) : (
+          <>
+            <TextField key="name" id="login-name" label={t.login.name} value={name} set={setName} autocomplete="username" autofocus testid="login-name" />
+            <TextField key="password" id="login-password" password label={t.login.password} value={password} set={setPassword} autocomplete="current-password" testid="login-password" />
+          </>
+        )}
+        <button class="btn pri tall" type="submit" disabled={busy || left > 0 || (second ? code.trim() === '' : name.trim() === '' || password === '')} aria-busy={busy} data-testid="login-submit">
           {t.login.submit}
         </button>
+        {second ? (
+          <button class="lk other" type="button" onClick={() => { back(); setName(''); setProblem(null); }}>
+            {t.login.otherUser}
+          </button>
+        ) : null}
       </form>
     </Frame>
   );

@@ -1,6 +1,6 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { errorsFile, getError, getErrors, getGroup, getGroups, patchGroup } from '../api/client';
+import { errorsFile, getError, getErrors, getGroup, getErrorGroups, patchGroup } from '../api/client';
 import type { ErrorGroupDetailView, ErrorGroupView, ErrorRowView, TrendPointView } from '../api/types';
 import { count } from '../format/number';
 import { oneLine, scrolls, visible } from '../format/text';
@@ -325,7 +325,7 @@ function Groups({ plan }: { plan: Plan }) {
   const t = words.value.errorLog;
   const hour = plan.within === 'all' ? '' : Math.floor(serverNow() / 3_600_000);
   const key = JSON.stringify([plan.q, plan.levels, plan.device, plan.within, plan.state, plan.sort, hour]);
-  const pages = usePages<ErrorGroupView>(key, (cursor, signal) => getGroups({ ...groupParams(plan, serverNow()), limit: GROUPS, cursor }, signal), { idOf: (group) => group.fingerprint, order: bySort(plan.sort), everyMs: GROUPS_EVERY_MS });
+  const pages = usePages<ErrorGroupView>(key, (cursor, signal) => getErrorGroups({ ...groupParams(plan, serverNow()), limit: GROUPS, cursor }, signal), { idOf: (group) => group.fingerprint, order: bySort(plan.sort), everyMs: GROUPS_EVERY_MS });
   const { problem, run } = useRollback();
   fleet.shape.value;
   const version = newest(fleet.all().map((device) => device.openclaw?.version));

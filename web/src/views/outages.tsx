@@ -1,5 +1,5 @@
 import { useEffect } from 'preact/hooks';
-import { getOutagePage, getUptime } from '../api/client';
+import { getOutages, getUptime } from '../api/client';
 import type { OutageView, UptimeView } from '../api/types';
 import { DAY, plusDays } from '../format/days';
 import { oneLine } from '../format/text';
@@ -71,7 +71,7 @@ function Length({ seconds }: { seconds: number }) {
 function List({ plan }: { plan: Plan }) {
   const t = words.value.outages;
   const key = JSON.stringify([plan.device, plan.label, plan.within]);
-  const pages = usePages<OutageView>(key, (cursor, signal) => getOutagePage({ ...listParams(plan, serverNow()), limit: PAGE, cursor }, signal), {
+  const pages = usePages<OutageView>(key, (cursor, signal) => getOutages({ ...listParams(plan, serverNow()), limit: PAGE, cursor }, signal), {
     idOf: (row) => row.no,
     order: (a, b) => (a.from < b.from ? 1 : a.from > b.from ? -1 : b.no - a.no),
     everyMs: EVERY_MS,

@@ -497,6 +497,7 @@ function Row({ id, top, index, active: isActive, problem, fitted }: RowProps) {
   if (!entry) return null;
   const device = entry.view.value;
   const state = stateOf(device);
+  const latest = device.latest;
   const trend = trends.picture(id).value;
   const why = problem && isProblem(device);
   return (
@@ -509,6 +510,7 @@ function Row({ id, top, index, active: isActive, problem, fitted }: RowProps) {
       data-testid="device-row"
       data-device-id={id}
       data-state={state}
+      data-at={latest?.at}
       style={{ transform: `translateY(${top}px)` }}
       onClick={(event) => {
         if (event.defaultPrevented || (event.target instanceof Element && event.target.closest('a, button'))) return;
@@ -606,6 +608,7 @@ function Card({ id, top, problem, first, last, at, of }: CardProps) {
       data-testid="device-row"
       data-device-id={id}
       data-state={state}
+      data-at={latest?.at}
       style={{ transform: `translateY(${top}px)` }}
     >
       <div class="c1">

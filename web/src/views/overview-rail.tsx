@@ -2,16 +2,13 @@
 
 import { words } from '../i18n';
 import { ms } from '../format/time';
-import { Glyph, type Shape } from '../parts/glyph';
+import { Glyph, LEVEL_SHAPE } from '../parts/glyph';
 import { Age } from '../parts/values';
 import { isNew, latestGroups } from '../state/changes';
 import { tick } from '../state/clock';
-import type { ErrorGroupView } from '../api/types';
 import { pastAt } from '../state/past';
 import { query } from '../state/router';
 import { versions } from './overview-state';
-
-export const LEVEL_SHAPE: Record<ErrorGroupView['level'], Shape> = { crash: 'critical', exception: 'error', error: 'error', warning: 'warning', unknown: 'info' };
 
 export function Rail() {
   return (

@@ -1,104 +1,93 @@
-import { useEffect, useState } from 'preact/hooks';
-import { ApiError, logOut } from '../api/client';
-import { LANGUAGES, words } from '../i18n';
-import { explain, Problem } from '../parts/form';
-import { prefs, setPrefs, viewerZone, type Theme } from '../state/prefs';
-import { go } from '../state/router';
-import { ended, session } from '../state/session';
+// The settings: a list of sections, and the one that the address names.
+
+import '../styles/settings.css';
+import type { ComponentType } from 'preact';
+import { useEffect, useRef } from 'preact/hooks';
+import { words } from '../i18n';
+import { isAdmin } from '../state/session';
+import { AccountSection } from './settings-account';
+import { BackupsSection } from './settings-backups';
+import { DevicesSection } from './settings-devices';
+import { DisplaySection } from './settings-display';
+import { KeysSection } from './settings-keys';
+import { forViewers, isSection, type Section } from './settings-logic';
+import { PricesSection } from './settings-prices';
+import { RetentionSection } from './settings-retention';
+import { StatusPageSection } from './settings-status';
+import { TokensSection } from './settings-tokens';
+import { UsersSection } from './settings-users';
 import { viewTitle } from './title';
 
-const THEMES: readonly Theme[] = ['auto', 'light', 'dark'];
+const VIEWS: Readonly<Record<Section, ComponentType>> = {
+  display: DisplaySection,
+  account: AccountSection,
+  devices: DevicesSection,
+  keys: KeysSection,
+  users: UsersSection,
+  tokens: TokensSection,
+  prices: PricesSection,
+  retention: RetentionSection,
+  backups: BackupsSection,
+  'status-page': StatusPageSection,
+};
 
-export function Settings(_: { section: string | null }) {
+const GROUPS: readonly ['you' | 'access' | 'server', readonly Section[]][] = [
+  ['you', ['display', 'account']],
+  ['access', ['devices', 'keys', 'users', 'tokens']],
+  ['server', ['prices', 'retention', 'backups', 'status-page']],
+];
+
+function nameOf(section: Section): string {
   const t = words.value;
+  const names: Record<Section, string> = {
+    display: t.settings.display,
+    account: t.account.title,
+    devices: t.settings.devices,
+    keys: t.accessKeys.title,
+    users: t.users.title,
+    tokens: t.tokens.title,
+    prices: t.prices.title,
+    retention: t.retention.title,
+    backups: t.backups.title,
+    'status-page': t.statusPage.title,
+  };
+  return names[section];
+}
+
+export function Settings({ section: asked }: { section: string | null }) {
+  const t = words.value;
+  const section = asked === null ? 'display' : isSection(asked) ? asked : null;
+  const title = section ? nameOf(section) : t.settings.title;
+  const list = useRef<HTMLElement>(null);
   useEffect(() => {
-    viewTitle.value = t.settings.title;
-  }, [t]);
-  const user = session.value?.user;
-  const [problem, setProblem] = useState<unknown>(null);
-
-  async function leave(): Promise<void> {
-    setProblem(null);
-    try {
-      await logOut();
-    } catch (error) {
-      // Only the server can end a login: without its word this browser still has one.
-      if (!(error instanceof ApiError && error.status === 401)) {
-        setProblem(error);
-        return;
-      }
-    }
-    const now = session.peek();
-    ended.value = false;
-    if (now) session.value = { ...now, user: null, csrf: null };
-    go('/login', 'replace');
-  }
-
+    viewTitle.value = section === 'display' ? t.settings.title : `${title} · ${t.settings.title}`;
+    // On a phone the sections stand in one line: the open one is brought into it.
+    list.current?.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' });
+  }, [title, t]);
+  const may = (each: Section): boolean => isAdmin() || forViewers(each);
+  const View = section ? VIEWS[section] : null;
   return (
-    <div class="settings">
-      <h1>{t.settings.title}</h1>
-      <section class="panel">
-        <div class="ph">
-          <h2>{t.settings.appearance}</h2>
-          <span class="dim">{t.settings.keptHere}</span>
-        </div>
-        <div class="li">
-          <span class="k">{t.language}</span>
-          <span class="seg" role="group" aria-label={t.language}>
-            {LANGUAGES.map(([lang, name]) => (
-              <button key={lang} type="button" lang={lang} aria-pressed={prefs.value.lang === lang} onClick={() => setPrefs({ lang })}>
-                {name}
-              </button>
-            ))}
-          </span>
-        </div>
-        <div class="li">
-          <span class="k">{t.theme.label}</span>
-          <span class="seg" role="group" aria-label={t.theme.label}>
-            {THEMES.map((theme) => (
-              <button key={theme} type="button" aria-pressed={prefs.value.theme === theme} onClick={() => setPrefs({ theme })}>
-                {t.theme[theme]}
-              </button>
-            ))}
-          </span>
-        </div>
-      </section>
-      {user ? (
-        <section class="panel">
-          <div class="ph">
-            <h2>{t.settings.account}</h2>
-          </div>
-          <div class="li">
-            <span class="cut">
-              <bdi>{t.settings.signedIn(user.name)}</bdi>
-            </span>
-            <span class="chip">{t.settings.role[user.role]}</span>
-            <span class="grow" />
-            <button type="button" class="btn" data-testid="logout" onClick={() => void leave()}>
-              {t.settings.logout}
-            </button>
-          </div>
-          {problem ? <Problem text={t.settings.stillIn(explain(problem))} /> : null}
-        </section>
-      ) : null}
-      <section class="panel">
-        <div class="ph">
-          <h2>{t.settings.about}</h2>
-        </div>
-        <div class="li">
-          <span class="k">{t.settings.version}</span>
-          <span class="mono">{session.value?.version}</span>
-        </div>
-        <div class="li">
-          <span class="k">{t.settings.timeZone}</span>
-          <span>{viewerZone.value}</span>
-        </div>
-        <div class="li">
-          <a class="lk" href="/licenses.txt" target="_blank" rel="noreferrer">
-            {t.settings.licences}
-          </a>
-        </div>
-      </section>
+    <div class="set">
+      <nav class="set-nav" ref={list} aria-label={t.settings.sections}>
+        {GROUPS.map(([group, sections]) => {
+          const shown = sections.filter(may);
+          if (shown.length === 0) return null;
+          return (
+            <div key={group} class="set-g">
+              <span class="set-gn">{t.settings.groups[group]}</span>
+              {shown.map((each) => (
+                <a key={each} href={each === 'display' ? '/settings' : `/settings/${each}`} aria-current={each === section ? 'page' : undefined}>
+                  {nameOf(each)}
+                </a>
+              ))}
+            </div>
+          );
+        })}
+      </nav>
+      <div class="set-body settings">
+        <h1>{title}</h1>
+        {View === null || section === null ? <p class="hint">{t.pageNotFound}</p> : may(section) ? <View key={section} /> : <p class="hint">{t.settings.adminOnly}</p>}
+      </div>
     </div>
   );
 }
