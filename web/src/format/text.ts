@@ -13,5 +13,8 @@ export function visible(text: string): string {
   });
 }
 
+/** Whether a text is so long that its box scrolls: then the keyboard must reach it. */
+export const scrolls = (text: string): 0 | undefined => (text.length > 400 || text.split('\n', 9).length > 8 ? 0 : undefined);
+
 /** The same in one line. */
 export const oneLine = (text: string): string => visible(text).replace(/\s+/g, ' ').trim();

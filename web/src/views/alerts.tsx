@@ -2,7 +2,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { getAlerts, patchAlert } from '../api/client';
 import type { AlertView } from '../api/types';
 import { oneLine, visible } from '../format/text';
-import { clockShort, dateTime, ms, span } from '../format/time';
+import { age, clockShort, dateTime, ms, span } from '../format/time';
 import { words } from '../i18n';
 import { explain } from '../parts/form';
 import { Glyph } from '../parts/glyph';
@@ -176,7 +176,7 @@ function Alert({ alert, acknowledge }: { alert: AlertView; acknowledge: ((on: bo
           ) : null}
         </p>
         {alert.detail !== null ? <p class="al-detail">{visible(said(alert.detail))}</p> : null}
-        {known && alert.acknowledged_by !== null ? <p class="dim al-by">{t.acknowledgedBy(oneLine(alert.acknowledged_by))}, <Age at={ms(alert.acknowledged_at)} ago /></p> : null}
+        {known && alert.acknowledged_by !== null ? <p class="dim al-by">{t.acknowledgedBy(oneLine(alert.acknowledged_by), words.value.ago(age(ms(alert.acknowledged_at) ?? 0, tick.value)))}</p> : null}
       </div>
       <span class="al-when num" title={to === null ? dateTime(from) : `${dateTime(from)} – ${dateTime(to)}`}>
         {to === null ? (

@@ -25,7 +25,13 @@ export function AuditLog() {
     viewTitle.value = t.title;
   }, [t.title]);
   const plan = planOf(query.value);
-  if (!isAdmin()) return <div class="page-note">{t.adminsOnly}</div>;
+  if (!isAdmin()) {
+    return (
+      <div class="page-note">
+        <h1 class="note-h">{t.adminsOnly}</h1>
+      </div>
+    );
+  }
   const asked = params(plan, serverNow());
   return (
     <div class="audi">

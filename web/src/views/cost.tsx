@@ -3,6 +3,7 @@ import { getCost, getCostSummary, usageFile } from '../api/client';
 import type { UsageGroupView, UsageSummaryView, UsageView } from '../api/types';
 import { change, count, money } from '../format/number';
 import { dayKey } from '../format/days';
+import { oneLine } from '../format/text';
 import { wall } from '../format/time';
 import { words } from '../i18n';
 import { explain } from '../parts/form';
@@ -61,13 +62,13 @@ function nameOf(stack: Stack, key: string, others = 0): string {
   if (key === OTHER) return t.other(others);
   switch (stack) {
     case 'device':
-      return fleet.get(key)?.view.value.name ?? t.gone(key);
+      return oneLine(fleet.get(key)?.view.value.name ?? t.gone(key));
     case 'trigger':
       return Object.hasOwn(t.trigger, key) ? t.trigger[key as keyof typeof t.trigger] : key;
     case 'model':
-      return key.slice(key.indexOf('/') + 1) || key;
+      return oneLine(key.slice(key.indexOf('/') + 1) || key);
     case 'agent':
-      return key;
+      return oneLine(key);
   }
 }
 

@@ -3,8 +3,8 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { errorsFile, getError, getErrors, getGroup, getErrorGroups, patchGroup } from '../api/client';
 import type { ErrorGroupDetailView, ErrorGroupView, ErrorRowView, TrendPointView } from '../api/types';
 import { count } from '../format/number';
-import { oneLine, visible } from '../format/text';
-import { clockShort, dateTime, ms } from '../format/time';
+import { oneLine, scrolls, visible } from '../format/text';
+import { age, clockShort, dateTime, ms } from '../format/time';
 import { words } from '../i18n';
 import { VirtualList } from '../list/virtual';
 import { explain } from '../parts/form';
@@ -245,7 +245,7 @@ function Tail({ plan, no }: { plan: Plan; no: string | null }) {
   const heightOf = (): number => height;
   const kindOf = (): string => 'e';
   return (
-    <div class={pages.stale ? 'ls-stale' : ''} aria-busy={pages.stale}>
+    <section class={pages.stale ? 'ls-stale' : ''} aria-label={t.list} aria-busy={pages.stale}>
       <p class="vh" role="status">
         {waiting > 0 ? t.fresh(waiting) : ''}
       </p>
@@ -264,7 +264,7 @@ function Tail({ plan, no }: { plan: Plan; no: string | null }) {
         render={(row, _, top, key) => <TailRow key={key} row={row} top={top} chosen={String(row.no) === no} />}
       />
       <More pages={pages} />
-    </div>
+    </section>
   );
 }
 
@@ -479,7 +479,7 @@ function Record({ no, close }: { no: string; close: () => void }) {
     <>
       <Head title={t.level[error.level]} close={close} />
       <div class="er-body">
-        <p class="er-say" data-testid="error-message">
+        <p class="er-say" data-testid="error-message" tabIndex={scrolls(error.message)}>
           <Glyph shape={SHAPE_OF[error.level]} size={12} />
           <span>{visible(error.message)}</span>
         </p>
@@ -565,7 +565,7 @@ function Group({ fingerprint, close }: { fingerprint: string; close: () => void 
     <>
       <Head title={t.level[group.level]} close={close} />
       <div class="er-body">
-        <p class="er-say">
+        <p class="er-say" tabIndex={scrolls(group.message)}>
           <Glyph shape={SHAPE_OF[group.level]} size={12} />
           <span>{visible(group.message)}</span>
         </p>
@@ -578,9 +578,7 @@ function Group({ fingerprint, close }: { fingerprint: string; close: () => void 
         <div class="er-do">
           <span class="chip">{t.states[group.state]}</span>
           {group.state_by !== null && group.state_at !== null ? (
-            <span class="dim">
-              {oneLine(group.state_by)}, <Age at={ms(group.state_at)} ago />
-            </span>
+            <span class="dim">{t.by(oneLine(group.state_by), words.value.ago(age(ms(group.state_at) ?? 0, tick.value)))}</span>
           ) : null}
           <span class="grow" />
           {isAdmin() ? <Acts group={group} act={(state) => run(group, state, show)} /> : null}

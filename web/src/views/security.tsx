@@ -1,7 +1,7 @@
 import { useEffect, useMemo } from 'preact/hooks';
 import { getSecurity } from '../api/client';
 import type { FindingView, SecurityView } from '../api/types';
-import { oneLine, visible } from '../format/text';
+import { oneLine, scrolls, visible } from '../format/text';
 import { dateTime, ms } from '../format/time';
 import { words } from '../i18n';
 import { explain } from '../parts/form';
@@ -160,7 +160,7 @@ function CheckPanel({ check, open }: { check: Check; open: boolean }) {
             <a class="lk cut" href={deviceHref(device.device)}>
               {oneLine(device.device_name)}
             </a>
-            <span class="se-detail">
+            <span class="se-detail" tabIndex={scrolls(finding.detail ?? '')}>
               {finding.gateway !== null && finding.gateway !== 'default' ? <span class="chip">{oneLine(finding.gateway)}</span> : null}
               {finding.detail === null ? '' : visible(finding.detail)}
             </span>
@@ -182,9 +182,9 @@ function Finding({ finding }: { finding: FindingView }) {
         <p>
           <b>{oneLine(finding.title)}</b>
         </p>
-        {finding.detail !== null ? <p class="se-detail dim">{visible(finding.detail)}</p> : null}
+        {finding.detail !== null ? <p class="se-detail dim" tabIndex={scrolls(finding.detail)}>{visible(finding.detail)}</p> : null}
         {finding.remediation !== null ? (
-          <p class="se-detail">
+          <p class="se-detail" tabIndex={scrolls(finding.remediation)}>
             <span class="dim">{t.todo}</span> <code>{visible(finding.remediation)}</code>
           </p>
         ) : null}

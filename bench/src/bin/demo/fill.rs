@@ -1,5 +1,6 @@
 //! Filling an empty folder, through the store as the recorder uses it, with a clock that is moved by hand.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use anyhow::{Context as _, ensure};
@@ -7,11 +8,13 @@ use protocol::{ApiKey, Clock, Timestamp, TopicRoot};
 use serde_json::json;
 use store::{Actor, Deed, DeviceKind, ErrorState, NewKey, Record, Role, Settled, Store, Subject};
 
+use crate::alerts;
 use crate::cast::machines;
 use crate::cli::Fill;
+use crate::dice::hash;
 use crate::errors;
 use crate::keys::{Kept, Known};
-use crate::life::{DAY, Down, HOUR, downs};
+use crate::life::{DAY, Down, HOUR, MINUTE, downs};
 use crate::say;
 use crate::teller::Teller;
 
@@ -30,7 +33,7 @@ fn chen() -> Actor {
     Actor::user("chen", address(31))
 }
 
-/// Something that people do at a moment.
+/// Something that people, or those who judge, do at a moment.
 enum Doing {
     Login(Actor),
     Refused(&'static str),
@@ -41,6 +44,12 @@ enum Doing {
     Rename(usize),
     Tag(usize),
     State(&'static str, ErrorState),
+    /// An alert of a machine's trouble fires,
+    Fire(usize, usize),
+    /// somebody takes note of it,
+    Acknowledge(usize, usize),
+    /// and it is over.
+    Resolve(usize, usize),
 }
 
 fn doings(end: i64, days: i64) -> Vec<(i64, Doing)> {
@@ -64,11 +73,32 @@ fn doings(end: i64, days: i64) -> Vec<(i64, Doing)> {
     list
 }
 
+/// What somebody would have been told of.
+fn told(tellers: &[Teller], end: i64) -> Vec<(i64, Doing)> {
+    let mut list = Vec::new();
+    for (n, teller) in tellers.iter().enumerate() {
+        for (i, incident) in teller.life.incidents.iter().enumerate() {
+            let Some((at, ..)) = alerts::of(&teller.machine, incident, end) else { continue };
+            list.push((at, Doing::Fire(n, i)));
+            // Somebody is there at times.
+            if hash(teller.machine.seed, incident.from.cast_unsigned()).is_multiple_of(3) {
+                list.push((at + 3 * MINUTE, Doing::Acknowledge(n, i)));
+            }
+            list.push((incident.to, Doing::Resolve(n, i)));
+        }
+    }
+    list.retain(|(at, _)| *at < end);
+    list
+}
+
 struct World {
     store: Store,
     clock: Clock,
     tellers: Vec<Teller>,
     doings: Vec<(i64, Doing)>,
+    /// Numbers of alerts, by whose and which trouble.
+    alerts: HashMap<(usize, usize), i64>,
+    end: i64,
     recorded: usize,
 }
 
@@ -88,10 +118,14 @@ pub(crate) async fn fill(cli: &Fill, now: Timestamp) -> anyhow::Result<()> {
     };
     let store = Store::open(config, clock.clone()).await?;
     let machines = machines(usize::from(cli.devices), cli.seed, cli.hostile);
-    let tellers =
+    let tellers: Vec<Teller> =
         machines.into_iter().enumerate().map(|(n, machine)| Teller::new(machine, n, end, days)).collect();
-    let doings = doings(end, days).into_iter().filter(|(at, _)| *at > start + HOUR).collect();
-    let mut world = World { store: store.clone(), clock, tellers, doings, recorded: 0 };
+    let mut doings = doings(end, days);
+    doings.extend(told(&tellers, end));
+    doings.retain(|(at, _)| *at > start + HOUR);
+    doings.sort_by_key(|(at, _)| *at);
+    let mut world =
+        World { store: store.clone(), clock, tellers, doings, alerts: HashMap::new(), end, recorded: 0 };
     store.begin_run(VERSION).await?;
     world.run(start, end, &downs(end, days)).await?;
     settle(&store).await?;
@@ -239,6 +273,25 @@ impl World {
                     store.change_device(&chen(), id, None, Some(&tags), None).await??;
                 }
             }
+            Doing::Fire(n, i) => {
+                if let (Some(id), Some(teller)) = (id(n), self.tellers.get(n))
+                    && let Some(incident) = teller.life.incidents.get(i)
+                    && let Some((_, rule, telling)) = alerts::of(&teller.machine, incident, self.end)
+                    && let Some(no) = store.fire_alert(Some(id), rule, &telling).await?
+                {
+                    self.alerts.insert((n, i), no);
+                }
+            }
+            Doing::Acknowledge(n, i) => {
+                if let Some(no) = self.alerts.get(&(n, i)) {
+                    store.acknowledge_alert(&chen(), *no, true).await?;
+                }
+            }
+            Doing::Resolve(n, i) => {
+                if let Some(no) = self.alerts.remove(&(n, i)) {
+                    store.resolve_alert(no).await?;
+                }
+            }
             Doing::State(message, state) => {
                 drop(store.set_error_state(&lin(), &errors::fingerprint(message), state).await?);
             }
@@ -249,10 +302,9 @@ impl World {
 
 #[cfg(test)]
 mod tests {
-    use store::{ErrorFilter, OutageFilter, Page};
+    use store::{AlertFilter, ErrorFilter, OutageFilter, Page};
 
     use super::*;
-    use crate::life::MINUTE;
 
     /// Every view has something to show, and a folder in use is left alone.
     #[tokio::test]
@@ -284,6 +336,9 @@ mod tests {
         let crash = store.error(crashes[0].no).await.unwrap().unwrap();
         assert!(crash.record.context.len() >= 200 && crash.record.stack.is_some());
         assert!(store.devices().iter().any(|device| device.usage.is_some()));
+        assert!(store.firing().critical > 0);
+        let over = AlertFilter { firing: Some(false), ..AlertFilter::default() };
+        assert!(!store.alerts(&over, Page::first(9)).await.unwrap().is_empty());
         assert!(!store.down_spans(Timestamp(0), now).await.unwrap().is_empty());
     }
 }

@@ -11,6 +11,7 @@
     reason = "invented measurements"
 )]
 
+mod alerts;
 mod cast;
 mod cli;
 mod dice;
