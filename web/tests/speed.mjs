@@ -2,7 +2,9 @@
 // somebody scrolls, the heap, and the time from a device's publishing to the painted value. The machine's own noise is in all
 // of it: read the figures beside each other.
 //
-//   npm run build && npm run speed -- [--devices 1000] [--rate 33] [--seconds 20]
+//   npm run build && npm run speed -- [--devices 1000] [--rate 33] [--seconds 20] [--data DIR] [--heap-seconds 20]
+//
+// --data takes a folder that `demo` has filled with so many devices.
 //
 // Expects openclaw-watch, openclaw-watch-agent and bench's demo in $OPENCLAW_WATCH_PROGRAMS; take a release build.
 
@@ -12,19 +14,20 @@ import path from 'node:path';
 import { launch } from './browser.mjs';
 import { cookiesOf, until, workbench } from './real-server.mjs';
 
-const { values } = parseArgs({ options: { devices: { type: 'string', default: '1000' }, rate: { type: 'string', default: '33' }, seconds: { type: 'string', default: '20' } } });
+const { values } = parseArgs({ options: { devices: { type: 'string', default: '1000' }, rate: { type: 'string', default: '33' }, seconds: { type: 'string', default: '20' }, data: { type: 'string' }, 'heap-seconds': { type: 'string', default: '20' } } });
 const seconds = Number(values.seconds);
 const quantile = (list, q) => { const sorted = [...list].sort((a, b) => a - b); return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))]; };
 const figures = (list) => ({ n: list.length, p50: Math.round(quantile(list, 0.5)), p99: Math.round(quantile(list, 0.99)), max: Math.round(Math.max(...list)) });
 const say = (what, value) => console.log(`${what}: ${JSON.stringify(value)}`);
 
-const bench = await workbench();
+const bench = await workbench(values.data);
 const browser = await launch();
 try {
-  await bench.fill('--devices', values.devices, '--days', '2');
-  await bench.addUser('admin', 'admin');
+  if (!values.data) await bench.fill('--devices', values.devices, '--days', '2');
+  const user = `speed-${process.pid}`;
+  await bench.addUser(user, 'admin');
   const server = await bench.serve();
-  const cookies = await cookiesOf(server.url, 'admin');
+  const cookies = await cookiesOf(server.url, user);
   const cookie = cookies.map(({ name, value }) => `${name}=${value}`).join('; ');
   const devices = async () => (await fetch(`${server.url}/api/v1/devices`, { headers: { cookie } })).json();
   bench.start('demo', ['live', '--data-dir', bench.data, '--server', server.broker, '--rate', values.rate]);
@@ -98,11 +101,11 @@ try {
   // A real agent is killed under the same load.
   const offline = [];
   for (let i = 0; i < 5; i++) {
-    const added = JSON.parse(await bench.run('openclaw-watch', ['device', 'add', `victim-${i}`, '--json', '--data-dir', bench.data]));
+    const added = JSON.parse(await bench.run('openclaw-watch', ['device', 'add', `victim-${process.pid}-${i}`, '--json', '--data-dir', bench.data]));
     const state = await mkdtemp(path.join(bench.folder, 'agent-'));
     const home = await mkdtemp(path.join(bench.folder, 'home-'));
     const agent = bench.start('openclaw-watch-agent', ['run', '--server', server.broker, '--key', added.key, ...(added.pin ? ['--pin', added.pin] : []), '--state-dir', state, '--openclaw-home', home]);
-    await page.goto(`${server.url}/?q=victim-${i}&group=none`);
+    await page.goto(`${server.url}/?q=victim-${process.pid}-${i}&group=none`);
     await page.waitForSelector(`[data-device-id="${added.id}"][data-state=online]`, { timeout: 20_000 });
     await page.waitForTimeout(500);
     await page.evaluate((id) => {
@@ -129,11 +132,12 @@ try {
   };
   await page.waitForTimeout(5000);
   const heaps = [await heap()];
-  for (let i = 0; i < 4; i++) {
-    await page.waitForTimeout(seconds * 250);
+  const heapSeconds = Number(values['heap-seconds']);
+  for (let i = 0; i < 10; i++) {
+    await page.waitForTimeout(heapSeconds * 100);
     heaps.push(await heap());
   }
-  say(`heap KB over ${seconds} s`, heaps);
+  say(`heap KB over ${heapSeconds} s`, heaps);
 } finally {
   await browser.close();
   await bench.close();

@@ -4,8 +4,8 @@
 //
 //   npm run build && npm run views [-- NAME...]      only views whose name contains one of the words
 //
-// Expects the programs in $OPENCLAW_WATCH_PROGRAMS (target/debug by default): openclaw-watch and the demo of bench. FEW=2 takes only the
-// first two pictures of each view.
+// Expects the programs in $OPENCLAW_WATCH_PROGRAMS (target/debug by default): openclaw-watch and the demo of bench. Each view is
+// taken four times, so that every language, theme and width is seen; ALL=1 takes all eight, FEW=2 only two.
 
 import { mkdir, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -19,7 +19,7 @@ const AXE = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.
 const SIZES = { 1440: { width: 1440, height: 900 }, 390: { width: 390, height: 844 } };
 const RUNS = [['1440', 'en', 'light'], ['1440', 'zh-CN', 'dark'], ['390', 'zh-CN', 'light'], ['390', 'en', 'dark'], ['1440', 'zh-CN', 'light'], ['1440', 'en', 'dark'], ['390', 'en', 'light'], ['390', 'zh-CN', 'dark']];
 const only = process.argv.slice(2);
-const FEW = process.env.FEW ? Number(process.env.FEW) : RUNS.length;
+const FEW = process.env.FEW ? Number(process.env.FEW) : process.env.ALL ? RUNS.length : 4;
 const troubles = [];
 
 const DAY = 86_400_000;
@@ -56,6 +56,16 @@ const VIEWS = [
   { name: 'add-device-waiting', path: () => '/', ready: '[data-testid=device-row]', go: (page, label, { broker }) => waiting(page, label, broker) },
   { name: 'edit-conflict', refused: '409', path: ({ fleet }) => `/devices/${fleet[2].id}`, ready: byId('device-menu'), go: (page, label, { change, fleet }) => conflict(page, label, change, fleet[2].id) },
   { name: 'rotate', path: ({ fleet }) => `/devices/${fleet[3].id}`, ready: byId('device-menu'), go: (page) => steps(page, [byId('device-menu'), '[role=menuitem] >> nth=2', '.seg.wrap button >> nth=2'], '.dlg .hint') },
+  { name: 'cost', path: () => '/cost', ready: '.cost svg, section svg' },
+  { name: 'cost-tokens-hours', path: () => '/cost?range=7d&by=trigger&per=hour&unit=tokens', ready: '.cost svg, section svg' },
+  { name: 'errors', path: () => '/errors', ready: '.errs-list, [role=list], [role=grid], table' },
+  { name: 'errors-groups', path: () => '/errors?view=groups', ready: '[role=list], [role=grid], table' },
+  { name: 'errors-detail', path: async ({ ask }) => `/errors/${(await ask('/errors?level=crash&limit=1')).items[0].no}`, ready: 'pre' },
+  { name: 'alerts', path: () => '/alerts', ready: 'h1' },
+  { name: 'outages', path: () => '/outages', ready: 'table, [role=list], [role=grid]' },
+  { name: 'outages-uptime', path: () => '/outages?view=uptime', ready: 'table' },
+  { name: 'security', path: () => '/security', ready: 'h1' },
+  { name: 'audit-log', path: () => '/audit-log', ready: 'table, [role=list], [role=grid]' },
   { name: 'device', path: (w) => `/devices/${w.device('mac-mini-sz')}`, ready: '[data-ready=true]', whole: true },
   { name: 'device-7d', path: (w) => `/devices/${w.device('tokyo-vps-2')}?range=7d&more=1`, ready: '[data-ready=true]' },
   { name: 'device-year', path: (w) => `/devices/${w.device('bom-vps-1')}?range=1y`, ready: '[data-ready=true]' },
