@@ -15,6 +15,7 @@ import { DevicePick, Exports, Seg } from '../parts/pick';
 import { narrow } from '../parts/screen';
 import { Age } from '../parts/values';
 import { serverNow, tick } from '../state/clock';
+import { dialog } from '../state/dialogs';
 import { fleet } from '../state/fleet';
 import { newestError } from '../state/fleet-news';
 import { useLoad } from '../state/load';
@@ -47,6 +48,14 @@ export function Errors({ no }: { no: string | null }) {
     if (no !== null) go(`/errors${place.peek().search}`);
     else setQuery({ group: null });
   };
+  useEffect(() => {
+    if (!open) return;
+    const pressed = (event: KeyboardEvent): void => {
+      if (event.key === 'Escape' && !event.defaultPrevented && !dialog.peek()) close();
+    };
+    document.addEventListener('keydown', pressed);
+    return () => document.removeEventListener('keydown', pressed);
+  }, [open, no]);
   return (
     <div class={`errs ${open ? 'er-open' : ''}`}>
       <h1 class="vh">{t.title}</h1>
@@ -211,12 +220,14 @@ function useTail(plan: Plan): { pages: Pages<ErrorRowView>; shown: readonly Erro
       clearTimeout(timer);
     };
   }, []);
-  // The newest number that was shown while the top was on the screen.
+  // The newest number that was known while the top was on the screen: what is told later waits, and what was told before and
+  // is only read later (further down) does not.
   const [upTo, setUpTo] = useState<{ key: string; no: number } | null>(null);
   const most = pages.rows.reduce((top, row) => Math.max(top, row.no), 0);
   useEffect(() => {
     const look = (): void => {
-      if (window.scrollY < AT_TOP) setUpTo((now) => (now?.key === key && now.no === most ? now : { key, no: most }));
+      const known = Math.max(most, newestError.peek() ?? 0);
+      if (window.scrollY < AT_TOP) setUpTo((now) => (now?.key === key && now.no === known ? now : { key, no: known }));
     };
     look();
     window.addEventListener('scroll', look, { passive: true });
@@ -229,7 +240,7 @@ function useTail(plan: Plan): { pages: Pages<ErrorRowView>; shown: readonly Erro
     shown,
     waiting: pages.rows.length - shown.length,
     show: () => {
-      setUpTo({ key, no: most });
+      setUpTo({ key, no: Math.max(most, newestError.peek() ?? 0) });
       window.scrollTo(0, 0);
     },
   };
