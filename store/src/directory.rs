@@ -168,7 +168,11 @@ impl Store {
                 }
             }
             tokio::select! {
-                () = shutdown.cancelled() => return,
+                () = shutdown.cancelled() => {
+                    // Of the last minute; nobody misses it much.
+                    drop(self.write_uses().await);
+                    return;
+                }
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
             if let Err(error) = self.refresh_if_changed().await {

@@ -9,9 +9,11 @@ import { startClock } from './state/clock';
 import { closeDialog } from './state/dialogs';
 import { fleet } from './state/fleet';
 import { connectFleet, snapshots } from './state/live';
+import { followAlerts } from './state/notify';
 import { followPrefs } from './state/prefs';
 import { followLinks, go, place, route } from './state/router';
 import { ended, followLogins, loadSession, session } from './state/session';
+import { trends } from './state/trends';
 import { followWaiting, forgetWaiting } from './state/waiting';
 import { followScreen } from './parts/screen';
 import { speak } from './i18n';
@@ -51,9 +53,12 @@ effect(() => {
   if (who.value === null) return;
   ended.value = false;
   const disconnect = untracked(() => connectFleet(toLogin));
+  const quiet = untracked(followAlerts);
   return () => {
     disconnect();
+    quiet();
     fleet.clear();
+    trends.forget();
     forgetWaiting();
     closeDialog();
   };

@@ -2,6 +2,7 @@
 // Expects the programs in $OPENCLAW_WATCH_PROGRAMS (target/debug by default).
 
 import { spawn } from 'node:child_process';
+import { createHmac } from 'node:crypto';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -68,6 +69,16 @@ export async function workbench() {
     await rm(folder, { recursive: true, force: true });
   }
   return { folder, data, start, run, fill, serve, addUser, close };
+}
+
+/** The code of an authenticator app; `steps` half minutes from now. */
+export function totp(secret, steps = 0) {
+  const bits = [...secret].map((c) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(c).toString(2).padStart(5, '0')).join('');
+  const key = Buffer.from(bits.match(/.{8}/g).map((byte) => Number.parseInt(byte, 2)));
+  const step = Buffer.alloc(8);
+  step.writeBigInt64BE(BigInt(Math.floor(Date.now() / 30_000) + steps));
+  const mac = createHmac('sha1', key).update(step).digest();
+  return String((mac.readUInt32BE(mac[19] & 15) & 0x7fffffff) % 1_000_000).padStart(6, '0');
 }
 
 /** Logs in and returns what a browser context needs to be that user. */

@@ -7,13 +7,12 @@
 // Expects the programs in $OPENCLAW_WATCH_PROGRAMS (target/debug by default): openclaw-watch and the demo of bench. FEW=2 takes only the
 // first two pictures of each view.
 
-import { createHmac } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { connect } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { byId, launch } from './browser.mjs';
-import { cookiesOf, PASSWORD, until, workbench } from './real-server.mjs';
+import { cookiesOf, PASSWORD, totp, until, workbench } from './real-server.mjs';
 
 const OUT = fileURLToPath(new URL('../artefacts/views', import.meta.url));
 const AXE = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -117,16 +116,6 @@ async function conflict(page, label, change, id) {
   await steps(page, [byId('device-menu'), '[role=menuitem] >> nth=0'], '#rename');
   await change('PATCH', `/devices/${id}`, { name: `theirs ${label.slice(-30)}` });
   await steps(page, [['#rename', `mine ${label.slice(-30)}`], '.dlg button[type=submit]'], byId('conflict-mine'));
-}
-
-/** The code of an authenticator app. */
-function totp(secret) {
-  const bits = [...secret].map((c) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(c).toString(2).padStart(5, '0')).join('');
-  const key = Buffer.from(bits.match(/.{8}/g).map((byte) => Number.parseInt(byte, 2)));
-  const step = Buffer.alloc(8);
-  step.writeBigInt64BE(BigInt(Math.floor(Date.now() / 30_000)));
-  const mac = createHmac('sha1', key).update(step).digest();
-  return String((mac.readUInt32BE(mac[19] & 15) & 0x7fffffff) % 1_000_000).padStart(6, '0');
 }
 
 const bench = await workbench();

@@ -30,4 +30,4 @@ export function Glyph({ shape, size = 12 }: { shape: Shape; size?: number }) {
 }
 
 /** How bad an error is, as a shape. */
-export const LEVEL_SHAPE: Record<ErrorGroupView['level'], Shape> = { crash: 'critical', exception: 'error', error: 'error', warning: 'warning', unknown: 'info' };
+export const LEVEL_SHAPE: Record<ErrorGroupView['level'], Shape> = { crash: 'critical', exception: 'hung', error: 'error', warning: 'warning', unknown: 'info' };

@@ -15,6 +15,8 @@ export interface Prefs {
   columns: readonly Column[];
   /** Whether the overview has its side panel. */
   rail: boolean;
+  /** Whether this desktop wants to be told of critical alerts. */
+  notify: boolean;
 }
 
 const KEY = 'openclaw-watch';
@@ -43,6 +45,7 @@ export function readPrefs(text: string | null, navigatorLanguage: string): Prefs
     zone: typeof saved.zone === 'string' && knownZone(saved.zone) ? saved.zone : null,
     columns: parseColumns(saved.columns),
     rail: saved.rail !== false,
+    notify: saved.notify === true,
   };
 }
 
@@ -54,7 +57,7 @@ function stored(): string | null {
   }
 }
 
-export const prefs = signal<Prefs>(typeof document === 'undefined' ? { lang: 'en', theme: 'auto', zone: null, columns: USUAL, rail: true } : readPrefs(stored(), navigator.language));
+export const prefs = signal<Prefs>(typeof document === 'undefined' ? { lang: 'en', theme: 'auto', zone: null, columns: USUAL, rail: true, notify: false } : readPrefs(stored(), navigator.language));
 
 export function setPrefs(change: Partial<Prefs>): void {
   prefs.value = { ...prefs.value, ...change };

@@ -5,7 +5,7 @@ import { signal } from '@preact/signals';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { addDevice, getAttempts } from '../api/client';
 import type { AttemptView, CommandsView, DeviceView } from '../api/types';
-import { bytesText, percent, share } from '../format/number';
+import { percent, share } from '../format/number';
 import { clock, ms, span, stopwatch, type AgeUnit } from '../format/time';
 import { words } from '../i18n';
 import { Dialog } from '../parts/dialog';
@@ -347,7 +347,7 @@ function Arrived({ wait, device }: { wait: Waiting; device: DeviceView }) {
           {cell(t.device.lane.disk, disk === null ? null : percent(disk), '%')}
           {cell(t.add.gateway, openclaw ? t.device.gateway[openclaw.state] : null)}
           {cell(t.device.facts.openclaw, openclaw?.version ?? null)}
-          {cell(t.device.facts.memory, latest.memory_total_bytes === null ? null : bytesText(latest.memory_total_bytes))}
+          {cell(t.add.channels, openclaw?.channels ? `${openclaw.channels.up} / ${openclaw.channels.all}` : null)}
         </div>
       ) : (
         <p class="hint">{t.add.numbersSoon}</p>

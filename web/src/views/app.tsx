@@ -11,7 +11,6 @@ import { go, route } from '../state/router';
 import { isAdmin, outdated, session } from '../state/session';
 import { arrived } from '../state/waiting';
 import { trouble } from '../state/live';
-import { Dialogs } from './dialogs';
 import { lazy } from './lazy';
 import { Overview, OverviewSkeleton } from './overview';
 import { Tabs, Top } from './top';
@@ -19,6 +18,7 @@ import { Tabs, Top } from './top';
 /** Why the first request failed; it is tried again by itself. */
 export const bootError = signal<ApiError | null>(null);
 
+const Dialogs = lazy(() => import('./dialogs').then((module) => module.Dialogs), () => null);
 const Device = lazy(() => import('./device').then((module) => module.Device), () => <div class="dev-sk" />);
 const Login = lazy(() => import('./enter').then((module) => module.Login), () => null);
 const Setup = lazy(() => import('./enter').then((module) => module.Setup), () => null);
@@ -130,7 +130,7 @@ export function App() {
         <Guard at={JSON.stringify(route.value)}>{known?.user ? <View /> : at === 'overview' ? <OverviewSkeleton /> : null}</Guard>
       </main>
       <Tabs />
-      <Dialogs />
+      {dialog.value ? <Dialogs /> : null}
       <Notices />
     </>
   );

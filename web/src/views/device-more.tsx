@@ -1,9 +1,8 @@
 // What the server remembers of the device: what it used, how long it was there, what went wrong, which key it has.
 
 import type { ComponentChildren } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
-import { ApiError, getErrorGroups, getOutages, getUptime, getUsage } from '../api/client';
-import type { ErrorGroupListView, OutageListView, UptimeView, UsageGroupView } from '../api/types';
+import { getErrorGroups, getKeys, getOutages, getSecurity, getUptime, getUsage } from '../api/client';
+import type { DeviceView, OutageListView, UptimeView, UsageGroupView } from '../api/types';
 import { count } from '../format/number';
 import { clockShort, date, ms, span } from '../format/time';
 import { words } from '../i18n';
@@ -11,50 +10,31 @@ import { Cost } from '../parts/cost';
 import { explain } from '../parts/form';
 import { Glyph, LEVEL_SHAPE, type Shape } from '../parts/glyph';
 import { Age } from '../parts/values';
-import { every, isNew } from '../state/changes';
+import { isNew } from '../state/changes';
 import { serverNow, tick } from '../state/clock';
+import { dialog } from '../state/dialogs';
 import { fleet } from '../state/fleet';
 import { newestError } from '../state/fleet-news';
+import { useLoad, type Loaded } from '../state/load';
 import { viewerZone } from '../state/prefs';
 
 const DAY = 86_400_000;
-const RENEW_MS = 60_000;
+const RENEW = { everyMs: 60_000 };
 
-type Asked<T> = { value: T } | { problem: string } | null;
-
-/** Asks again now and then while the page can be seen; what was there stays until something newer comes. */
-function useAsked<T>(ask: () => Promise<T>, on: readonly unknown[]): Asked<T> {
-  const [asked, setAsked] = useState<Asked<T>>(null);
-  useEffect(() => {
-    let gone = false;
-    const stop = every(RENEW_MS, async () => {
-      try {
-        const value = await ask();
-        if (!gone) setAsked({ value });
-      } catch (error) {
-        if (!gone) setAsked((now) => (now && 'value' in now ? now : { problem: explain(error instanceof ApiError ? error : new ApiError(0, 'network', String(error))) }));
-      }
-    });
-    return () => {
-      gone = true;
-      stop();
-    };
-  }, [...on]);
-  return asked;
-}
+type Asked = Pick<Loaded<unknown>, 'data' | 'error' | 'reload'>;
 
 interface PanelProps {
   title: string;
   note?: string;
   link?: { href: string; text: string };
   aside?: ComponentChildren;
-  asked: Asked<unknown>;
+  asked: Asked;
   children: ComponentChildren;
 }
 
 function Panel({ title, note, link, aside, asked, children }: PanelProps) {
   return (
-    <section class="panel" aria-label={title} aria-busy={asked === null}>
+    <section class="panel" aria-label={title} aria-busy={asked.data === null}>
       <div class="ph">
         <h2>{title}</h2>
         {note ? <span class="dim">{note}</span> : null}
@@ -66,8 +46,19 @@ function Panel({ title, note, link, aside, asked, children }: PanelProps) {
           </a>
         ) : null}
       </div>
-      {asked === null ? <Waiting /> : 'problem' in asked ? <p class="empty-p">{asked.problem}</p> : children}
+      {asked.data !== null ? children : asked.error ? <Failed asked={asked} /> : <Waiting />}
     </section>
+  );
+}
+
+function Failed({ asked }: { asked: Asked }) {
+  return (
+    <p class="empty-p">
+      {asked.error ? explain(asked.error) : null}{' '}
+      <button type="button" class="lk" onClick={asked.reload}>
+        {words.value.common.retry}
+      </button>
+    </p>
   );
 }
 
@@ -90,9 +81,9 @@ export function modelsOf(groups: readonly UsageGroupView[], today: string): Usag
 export function TokensPanel({ id }: { id: string }) {
   const t = words.value.deviceMore;
   const zone = viewerZone.value;
-  const asked = useAsked(() => getUsage({ by: 'day,model', device: id, from: new Date(serverNow() - 2 * DAY).toISOString() }, zone), [id, zone]);
+  const asked = useLoad(`tokens ${id} ${zone}`, (signal) => getUsage({ by: 'day,model', device: id, from: new Date(serverNow() - 2 * DAY).toISOString() }, zone, signal), RENEW);
   const usage = fleet.get(id)?.view.value.usage;
-  const models = asked && 'value' in asked ? modelsOf(asked.value, date(tick.value)) : [];
+  const models = asked.data ? modelsOf(asked.data, date(tick.value)) : [];
   const all = models.reduce((sum, model) => sum + model.usage.tokens, 0);
   const hit = (u: UsageGroupView['usage']): string | null => (u.input + u.cache_read + u.cache_write > 0 ? `${Math.round((u.cache_read / (u.input + u.cache_read + u.cache_write)) * 100)}%` : null);
   return (
@@ -166,17 +157,18 @@ const LABEL_SHAPE: Record<string, Shape> = { gateway_crashed: 'gwdown', server_d
 export function UptimePanel({ id }: { id: string }) {
   const t = words.value.deviceMore;
   const zone = viewerZone.value;
-  const asked = useAsked<There>(async () => {
+  const online = fleet.get(id)?.view.value.online;
+  const asked = useLoad<There>(`uptime ${id} ${zone} ${online}`, async (signal) => {
     const now = serverNow();
     const from = (days: number): string => new Date(now - days * DAY).toISOString();
     const [days, outages, ...windows] = await Promise.all([
-      getUptime(id, { by: 'day', from: from(89), tz: zone }),
-      getOutages({ device: id, limit: String(OUTAGES) }),
-      ...WINDOWS.map((length) => getUptime(id, { by: 'all', from: from(length) }).then((list) => list[0])),
+      getUptime(id, { by: 'day', from: from(89), tz: zone }, signal),
+      getOutages({ device: id, limit: OUTAGES }, signal),
+      ...WINDOWS.map((length) => getUptime(id, { by: 'all', from: from(length) }, signal).then((list) => list[0])),
     ]);
     return { days, outages, windows };
-  }, [id, zone, fleet.get(id)?.view.value.online]);
-  const there = asked && 'value' in asked ? asked.value : null;
+  }, RENEW);
+  const there = asked.data;
   return (
     <Panel title={t.uptime} link={{ href: `/outages?device=${encodeURIComponent(id)}`, text: words.value.common.all }} asked={asked}>
       <div class="kv four">
@@ -241,8 +233,9 @@ function Days({ days }: { days: readonly UptimeView[] }) {
 const GROUPS = 6;
 export function ErrorsPanel({ id }: { id: string }) {
   const t = words.value.deviceMore;
-  const asked = useAsked<ErrorGroupListView>(() => getErrorGroups({ device: id, limit: String(GROUPS), state: 'open' }), [id, Math.floor((newestError.value ?? 0) / 5)]);
-  const groups = asked && 'value' in asked ? asked.value.items : [];
+  // Bursts of errors are one renewal.
+  const asked = useLoad(`errors ${id} ${Math.floor((newestError.value ?? 0) / 5)}`, (signal) => getErrorGroups({ device: id, limit: GROUPS, state: 'open' }, signal), RENEW);
+  const groups = asked.data?.items ?? [];
   return (
     <Panel title={t.errors} note={t.grouped} link={{ href: `/errors?device=${encodeURIComponent(id)}`, text: words.value.common.all }} asked={asked}>
       {groups.length === 0 ? (
@@ -268,6 +261,61 @@ export function ErrorsPanel({ id }: { id: string }) {
           ))}
         </ul>
       )}
+    </Panel>
+  );
+}
+
+const FINDINGS = 6;
+const FINDING_RANK = ['critical', 'warning', 'info', 'unknown'];
+
+export function SecurityPanel({ id }: { id: string }) {
+  const t = words.value.deviceMore;
+  const asked = useLoad(`security ${id}`, async (signal) => (await getSecurity(signal)).find((each) => each.device === id) ?? { at: null, findings: [] }, RENEW);
+  const at = ms(asked.data?.at);
+  const findings = [...(asked.data?.findings ?? [])].sort((a, b) => FINDING_RANK.indexOf(a.severity) - FINDING_RANK.indexOf(b.severity));
+  return (
+    <Panel title={t.security} {...(at === null ? {} : { note: t.checked(clockShort(at, tick.value)) })} link={{ href: `/security?device=${encodeURIComponent(id)}`, text: words.value.common.all }} asked={asked}>
+      {findings.length === 0 ? <p class="empty-p">{at === null ? t.notChecked : t.noFindings}</p> : null}
+      {findings.slice(0, FINDINGS).map((finding, i) => (
+        <div key={i} class="it">
+          <Glyph shape={finding.severity === 'unknown' ? 'never' : finding.severity} />
+          <span class="cut" title={finding.title}>
+            <bdi>{finding.title}</bdi>
+          </span>
+          <span class="r">{words.value.security.severity[finding.severity]}</span>
+        </div>
+      ))}
+      {findings.length > FINDINGS ? <p class="empty-p">{words.value.common.of(String(FINDINGS), String(findings.length))}</p> : null}
+    </Panel>
+  );
+}
+
+/** The device's keys: never the secret, only that there is one. For admins. */
+export function KeysPanel({ device }: { device: DeviceView }) {
+  const t = words.value.deviceMore;
+  const asked = useLoad(`keys ${device.id}`, async () => (await getKeys()).filter((key) => key.device === device.id), RENEW);
+  const time = (text: string | null): string => clockShort(ms(text) ?? 0, tick.value);
+  if (device.kind === 'local') return null;
+  return (
+    <Panel
+      title={t.key}
+      aside={
+        <button type="button" class="lk sm" onClick={() => { dialog.value = { kind: 'rotate', id: device.id }; }}>
+          {t.rotate}
+        </button>
+      }
+      asked={asked}
+    >
+      {(asked.data ?? []).map((key) => (
+        <div key={key.id} class="it">
+          <Glyph shape={key.expires_at === null ? 'online' : 'notice'} />
+          <span class="mono cut">{key.id}</span>
+          <span class="r num">
+            {t.keyMade(time(key.created_at))}
+            {key.last_used_at ? ` · ${t.keyUsed} ${time(key.last_used_at)}` : ''}
+          </span>
+        </div>
+      ))}
     </Panel>
   );
 }

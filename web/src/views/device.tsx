@@ -19,7 +19,7 @@ import { snapshots, watch } from '../state/live';
 import { isAdmin } from '../state/session';
 import { Charts, RangeBar } from './device-charts';
 import { deviceMenu } from './device-menu';
-import { ErrorsPanel, TokensPanel, UptimePanel } from './device-more';
+import { ErrorsPanel, KeysPanel, SecurityPanel, TokensPanel, UptimePanel } from './device-more';
 import { OpenClawPanels } from './device-openclaw';
 import { BatteryPanel, CpuPanel, DisksPanel, MemoryPanel, NetworkPanel, ProcessesPanel, TemperaturesPanel } from './device-panels';
 import { asOfText, reasonText } from './reason';
@@ -125,6 +125,8 @@ export function Device({ id }: { id: string }) {
           {report ? <OpenClawPanels gateways={report.gateways} installed={device.openclaw !== null && device.openclaw.state !== 'not_installed'} /> : null}
           <TokensPanel id={id} />
           <UptimePanel id={id} />
+          <SecurityPanel id={id} />
+          {isAdmin() ? <KeysPanel device={device} /> : null}
           {report ? (
             <>
               <CpuPanel report={report} />

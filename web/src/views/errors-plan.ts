@@ -2,11 +2,10 @@
 
 import type { ErrorGroupView, ErrorRowView } from '../api/types';
 import { DAY } from '../format/days';
-import type { Shape } from '../parts/glyph';
 
 export const LEVELS = ['crash', 'exception', 'error', 'warning', 'unknown'] as const;
 export type Level = (typeof LEVELS)[number];
-export const SHAPE_OF: Readonly<Record<Level, Shape>> = { crash: 'critical', exception: 'hung', error: 'error', warning: 'warning', unknown: 'info' };
+export { LEVEL_SHAPE as SHAPE_OF } from '../parts/glyph';
 export const WITHIN = ['24h', '7d', '30d', 'all'] as const;
 export type Within = (typeof WITHIN)[number];
 export const SHOWN_STATES = ['open', 'resolved', 'ignored', 'all'] as const;

@@ -1,21 +1,70 @@
 // Beside the list: what happened last. The newest error groups of the fleet, and which versions run.
 
+import { getAlerts } from '../api/client';
+import type { AlertListView } from '../api/types';
 import { words } from '../i18n';
 import { ms } from '../format/time';
 import { Glyph, LEVEL_SHAPE } from '../parts/glyph';
 import { Age } from '../parts/values';
 import { isNew, latestGroups } from '../state/changes';
 import { tick } from '../state/clock';
+import { firing } from '../state/fleet-news';
+import { useLoad } from '../state/load';
 import { pastAt } from '../state/past';
+import { prefs } from '../state/prefs';
 import { query } from '../state/router';
 import { versions } from './overview-state';
 
 export function Rail() {
   return (
     <aside class="rail" aria-label={words.value.rail.label}>
+      {pastAt.value === null ? <FiringAlerts /> : null}
       {pastAt.value === null ? <LatestErrors /> : null}
       <Versions />
     </aside>
+  );
+}
+
+const MOST_ALERTS = 6;
+
+function FiringAlerts() {
+  const t = words.value.rail;
+  const { critical, error, warning, info } = firing.value;
+  const count = critical + error + warning + info;
+  const found = useLoad<AlertListView>(`firing ${critical} ${error} ${warning} ${info}`, (signal) => getAlerts({ state: 'firing', limit: MOST_ALERTS }, signal));
+  if (count === 0) return null;
+  const zh = prefs.value.lang === 'zh-CN';
+  return (
+    <>
+      <h2>
+        {t.alerts} <span class="num">{count}</span>
+        <a class="lk" href="/alerts">
+          {words.value.common.all}
+        </a>
+      </h2>
+      <ul>
+        {(found.data?.items ?? []).map((alert) => (
+          <li key={alert.no}>
+            <Glyph shape={alert.severity} />
+            <p>
+              <bdi>{zh ? alert.title.zh : alert.title.en}</bdi>
+            </p>
+            <time>
+              <Age at={ms(alert.fired_at)} />
+            </time>
+            <small class="cut">
+              {words.value.alerts.severity[alert.severity]}
+              {alert.device_name ? (
+                <>
+                  {' · '}
+                  <bdi>{alert.device_name}</bdi>
+                </>
+              ) : null}
+            </small>
+          </li>
+        ))}
+      </ul>
+    </>
   );
 }
 

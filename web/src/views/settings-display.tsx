@@ -3,6 +3,7 @@ import { ApiError, logOut } from '../api/client';
 import { browserZone } from '../format/time';
 import { LANGUAGES, words } from '../i18n';
 import { explain, Problem } from '../parts/form';
+import { askToNotify, canNotify } from '../state/notify';
 import { prefs, setPrefs, type Theme } from '../state/prefs';
 import { go } from '../state/router';
 import { ended, session } from '../state/session';
@@ -16,6 +17,7 @@ export function DisplaySection() {
   const user = session.value?.user;
   const [problem, setProblem] = useState<unknown>(null);
   const chosen = prefs.value.zone;
+  const [refused, setRefused] = useState(false);
 
   async function leave(): Promise<void> {
     setProblem(null);
@@ -73,6 +75,18 @@ export function DisplaySection() {
               </option>
             ))}
           </select>
+        </div>
+        <div class="li">
+          <span class="k">{t.settings.notify}</span>
+          <span class="seg" role="group" aria-label={t.settings.notify}>
+            <button type="button" aria-pressed={!prefs.value.notify} onClick={() => setPrefs({ notify: false })}>
+              {t.settings.notifyOff}
+            </button>
+            <button type="button" aria-pressed={prefs.value.notify} disabled={!canNotify()} onClick={() => void askToNotify().then((allowed) => setRefused(!allowed))}>
+              {t.settings.notifyOn}
+            </button>
+          </span>
+          {refused || !canNotify() ? <span class="hint">{t.settings.notifyRefused}</span> : null}
         </div>
         <p class="hint note" id="zone-note">
           {t.settings.zoneHint}

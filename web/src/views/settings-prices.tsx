@@ -1,3 +1,4 @@
+import { Fragment } from 'preact';
 import { useRef, useState } from 'preact/hooks';
 import { getPrices } from '../api/client';
 import type { PricesView, RatesView, UnpricedModelView } from '../api/types';
@@ -75,8 +76,8 @@ function Unpriced({ models }: { models: readonly UnpricedModelView[] }) {
               {models.map((model) => {
                 const id = `${model.provider}/${model.model}`;
                 return (
-                  <>
-                    <tr key={id}>
+                  <Fragment key={id}>
+                    <tr>
                       <td class="m">
                         <bdi>{id}</bdi>
                       </td>
@@ -93,13 +94,13 @@ function Unpriced({ models }: { models: readonly UnpricedModelView[] }) {
                       </td>
                     </tr>
                     {open === id ? (
-                      <tr key={`${id} toml`} class="opened">
+                      <tr class="opened">
                         <td colSpan={4}>
                           <Snippet model={model} />
                         </td>
                       </tr>
                     ) : null}
-                  </>
+                  </Fragment>
                 );
               })}
             </tbody>
