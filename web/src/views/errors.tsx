@@ -18,6 +18,7 @@ import { serverNow, tick } from '../state/clock';
 import { dialog } from '../state/dialogs';
 import { fleet } from '../state/fleet';
 import { newestError } from '../state/fleet-news';
+import { liveNow } from '../state/live';
 import { useLoad } from '../state/load';
 import { usePages, type Pages } from '../state/pages';
 import { deviceHref, go, place, query, setQuery } from '../state/router';
@@ -29,7 +30,7 @@ import { viewTitle } from './title';
 
 const PAGE = 200;
 const GROUPS = 100;
-/** Where the live connection says nothing, the list asks by itself. */
+/** Where there is no live connection, the list asks by itself. */
 const EVERY_MS = 10_000;
 const GROUPS_EVERY_MS = 30_000;
 /** News that come together are fetched together. */
@@ -200,7 +201,7 @@ function Unloaded({ pages }: { pages: { error: unknown; reload: () => void } }) 
 function useTail(plan: Plan): { pages: Pages<ErrorRowView>; shown: readonly ErrorRowView[]; waiting: number; show: () => void } {
   const minute = plan.within === 'all' ? '' : Math.floor(serverNow() / 3_600_000);
   const key = JSON.stringify([plan.q, plan.levels, plan.device, plan.fingerprint, plan.within, minute]);
-  const pages = usePages<ErrorRowView>(key, (cursor, signal) => getErrors({ ...listParams(plan, serverNow()), limit: PAGE, cursor }, signal), { idOf: (row) => row.no, order: newestFirst, everyMs: EVERY_MS });
+  const pages = usePages<ErrorRowView>(key, (cursor, signal) => getErrors({ ...listParams(plan, serverNow()), limit: PAGE, cursor }, signal), { idOf: (row) => row.no, order: newestFirst, ...(liveNow.value === 'live' ? {} : { everyMs: EVERY_MS }) });
   const refresh = useRef(pages.refresh);
   refresh.current = pages.refresh;
   useEffect(() => {
