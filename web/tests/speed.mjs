@@ -2,19 +2,20 @@
 // somebody scrolls, the heap, and the time from a device's publishing to the painted value. The machine's own noise is in all
 // of it: read the figures beside each other.
 //
-//   npm run build && npm run speed -- [--devices 1000] [--rate 33] [--seconds 20] [--data DIR] [--heap-seconds 20]
+//   npm run build && npm run speed -- [--devices 1000] [--rate 33] [--seconds 20] [--data DIR] [--heap-seconds 20] [--plain]
 //
-// --data takes a folder that `demo` has filled with so many devices.
+// --data takes a folder that `demo` has filled with so many devices. --plain adds devices without a past and lets `fleet` report
+// for them: for more devices than `demo` makes.
 //
 // Expects openclaw-watch, openclaw-watch-agent and bench's demo in $OPENCLAW_WATCH_PROGRAMS; take a release build.
 
 import { parseArgs } from 'node:util';
-import { mkdtemp } from 'node:fs/promises';
+import { mkdtemp, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { launch } from './browser.mjs';
 import { cookiesOf, until, workbench } from './real-server.mjs';
 
-const { values } = parseArgs({ options: { devices: { type: 'string', default: '1000' }, rate: { type: 'string', default: '33' }, seconds: { type: 'string', default: '20' }, data: { type: 'string' }, 'heap-seconds': { type: 'string', default: '20' } } });
+const { values } = parseArgs({ options: { devices: { type: 'string', default: '1000' }, rate: { type: 'string', default: '33' }, seconds: { type: 'string', default: '20' }, data: { type: 'string' }, plain: { type: 'boolean', default: false }, 'heap-seconds': { type: 'string', default: '20' } } });
 const seconds = Number(values.seconds);
 const quantile = (list, q) => { const sorted = [...list].sort((a, b) => a - b); return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))]; };
 const figures = (list) => ({ n: list.length, p50: Math.round(quantile(list, 0.5)), p99: Math.round(quantile(list, 0.99)), max: Math.round(Math.max(...list)) });
@@ -23,14 +24,29 @@ const say = (what, value) => console.log(`${what}: ${JSON.stringify(value)}`);
 const bench = await workbench(values.data);
 const browser = await launch();
 try {
-  if (!values.data) await bench.fill('--devices', values.devices, '--days', '2');
+  if (!values.data && !values.plain) await bench.fill('--devices', values.devices, '--days', '2');
   const user = `speed-${process.pid}`;
   await bench.addUser(user, 'admin');
   const server = await bench.serve();
   const cookies = await cookiesOf(server.url, user);
   const cookie = cookies.map(({ name, value }) => `${name}=${value}`).join('; ');
   const devices = async () => (await fetch(`${server.url}/api/v1/devices`, { headers: { cookie } })).json();
-  bench.start('demo', ['live', '--data-dir', bench.data, '--server', server.broker, '--rate', values.rate]);
+  if (values.plain) {
+    const csrf = (await (await fetch(`${server.url}/api/v1/session`, { headers: { cookie } })).json()).csrf;
+    const headers = { cookie, 'x-csrf-token': csrf, 'content-type': 'application/json' };
+    const keys = [];
+    for (let i = 0; i < Number(values.devices); i++) {
+      const answer = await fetch(`${server.url}/api/v1/devices`, { method: 'POST', headers, body: JSON.stringify({ name: `node-${i}`, tags: [`site-${i % 40}`] }) });
+      if (!answer.ok) throw new Error(await answer.text());
+      keys.push((await answer.json()).key);
+      if (i % 1000 === 0) console.log(`added ${i}`);
+    }
+    const file = path.join(bench.folder, 'keys');
+    await writeFile(file, keys.join('\n'), { mode: 0o600 });
+    bench.start('fleet', ['--server', server.broker, '--keys', file, '--devices', values.devices, '--rate', values.rate, '--seconds', '100000', '--no-live']);
+  } else {
+    bench.start('demo', ['live', '--data-dir', bench.data, '--server', server.broker, '--rate', values.rate]);
+  }
   await until('the fleet is connected', async () => (await devices()).filter((device) => device.online).length > Number(values.devices) * 0.8, 120_000);
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: 'en' });
   await context.addCookies(cookies);
@@ -56,7 +72,7 @@ try {
 
   const page = await context.newPage();
   await page.goto(`${server.url}/`);
-  await page.waitForSelector('[data-testid=device-row] .hb .b-ok[d^=M]', { state: 'attached' });
+  await page.waitForSelector('[data-testid=device-row] .mi b');
   const frames = (ms, scroll) => page.evaluate(([duration, scrolls]) => new Promise((done) => {
     const list = [];
     let last = performance.now();

@@ -23,7 +23,8 @@ import { viewTitle } from './title';
 const PAGE = 100;
 /** All that fire are shown at once. */
 const FIRING = 1000;
-const EVERY_MS = 10_000;
+/** That one fires is told live; that somebody took note of one is not. */
+const EVERY_MS = 15_000;
 
 type Said = AlertView['title'];
 const said = (text: Said): string => (prefs.value.lang === 'zh-CN' ? text.zh : text.en);

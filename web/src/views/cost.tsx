@@ -155,7 +155,7 @@ export function Cost() {
                       </span>
                     ) : null}
                   </div>
-                  <CostChart plan={drawn.plan} stack={drawn.stack} usuals={drawn.usuals} spike={drawn.spike} now={drawn.now} narrow={narrow.value} names={names} select={(bar) => setQuery({ at: bar.key === plan.at ? null : bar.key })} />
+                  {plan.unit === 'usd' && drawn.stack.total.usd === 0 ? <NoCost /> : <CostChart plan={drawn.plan} stack={drawn.stack} usuals={drawn.usuals} spike={drawn.spike} now={drawn.now} narrow={narrow.value} names={names} select={(bar) => setQuery({ at: bar.key === plan.at ? null : bar.key })} />}
                   <Notes sum={drawn.stack.total} />
                 </>
               )
@@ -210,9 +210,23 @@ function Nothing() {
   );
 }
 
+/** Tokens were used, and none of them costs anything that is known. */
+function NoCost() {
+  const t = words.value.cost;
+  return (
+    <div class="co-none">
+      <p>{t.noCost}</p>
+      <button type="button" class="btn" onClick={() => setQuery({ unit: 'tokens' })}>
+        {t.showTokens}
+      </button>
+    </div>
+  );
+}
+
 /** Money, or that its price is not known. */
 function Money({ usage }: { usage: UsageView }) {
   if (usage.cost_usd === null) return <span class="chip dash">{words.value.cost.noPriceKnown}</span>;
+  if (usage.cost_usd === 0 && usage.flat_rate_usd > 0) return <span class="chip" title={words.value.cost.flatText(money(usage.flat_rate_usd))}>{words.value.cost.flat}</span>;
   return <>{money(usage.cost_usd)}</>;
 }
 
@@ -233,6 +247,8 @@ function Figures({ summary, failed }: { summary: UsageSummaryView | null; failed
     );
   }
   const { today, yesterday, this_month: month, last_month: last, total, usual_today: usualNow, forecast } = summary;
+  // A plan's tokens cost nothing more: what they come to is tokens.
+  const expected = forecast?.cost_usd && forecast.cost_usd.high > 0 ? forecast.cost_usd : null;
   const more = usualNow && today.cost_usd !== null ? change(today.cost_usd, usualNow.cost_usd) : null;
   const much = usualNow !== null && today.cost_usd !== null && today.cost_usd > usualNow.cost_usd * 1.3;
   return (
@@ -264,7 +280,7 @@ function Figures({ summary, failed }: { summary: UsageSummaryView | null; failed
         <div class="big">
           <Money usage={month} />
         </div>
-        <small>{last.cost_usd !== null && last.tokens > 0 ? t.lastMonth(money(last.cost_usd)) : t.tokens(count(month.tokens))}</small>
+        <small>{last.cost_usd !== null && last.cost_usd > 0 ? t.lastMonth(money(last.cost_usd)) : t.tokens(count(month.tokens))}</small>
       </div>
       <div>
         <span class="l">{t.total}</span>
@@ -276,10 +292,10 @@ function Figures({ summary, failed }: { summary: UsageSummaryView | null; failed
       <div class="co-fc">
         <div>
           <span class="l">{t.forecast(wall(serverNow()).month)}</span>
-          <div class="big">{forecast?.cost_usd ? money(forecast.cost_usd.mean) : '–'}</div>
-          <small>{forecast?.cost_usd ? t.forecastFrom(forecast.days) : t.noForecast}</small>
+          <div class="big">{expected ? money(expected.mean) : forecast ? count(forecast.tokens.mean) : '–'}</div>
+          <small>{expected && forecast ? t.forecastFrom(forecast.days) : forecast ? t.forecastTokens : t.noForecast}</small>
         </div>
-        {forecast?.cost_usd && month.cost_usd !== null ? <ForecastBar spent={month.cost_usd} mean={forecast.cost_usd.mean} low={forecast.cost_usd.low} high={forecast.cost_usd.high} /> : null}
+        {expected && month.cost_usd !== null ? <ForecastBar spent={month.cost_usd} mean={expected.mean} low={expected.low} high={expected.high} /> : null}
       </div>
     </section>
   );
@@ -535,14 +551,14 @@ function Behind({ bar, plan, usual: expected, of, tz, now }: { bar: Bar; plan: P
   );
 }
 
-function Cell({ sum, unit }: { sum: Sum; unit: Unit }) {
+function Cell({ sum, unit, strong = '' }: { sum: Sum; unit: Unit; strong?: string }) {
   const t = words.value.cost;
-  if (sum.tokens === 0 && sum.turns === 0) return <td class="r z">–</td>;
-  if (unit === 'tokens') return <td class="r">{count(sum.tokens)}</td>;
+  if (sum.tokens === 0 && sum.turns === 0) return <td class={`r z ${strong}`}>–</td>;
+  if (unit === 'tokens') return <td class={`r ${strong}`}>{count(sum.tokens)}</td>;
   if (sum.unknown) return <td class="r" title={t.unpricedText(count(sum.unpriced))}><span class="chip dash">{t.unpriced}</span></td>;
   if (sum.usd < 0.005 && sum.flatUsd > 0) return <td class="r" title={t.flatText(money(sum.flatUsd))}><span class="chip">{t.flat}</span></td>;
   return (
-    <td class="r">
+    <td class={`r ${strong}`}>
       {sum.unmetered > 0 ? (
         <span class="co-um" title={t.unmeteredCell(sum.unmetered)}>
           <Glyph shape="notice" size={10} />
@@ -611,7 +627,7 @@ function DeviceTable({ groups, before, range, unit }: { groups: readonly UsageGr
                   {row.cells.map((cell, i) => (
                     <Cell key={models[i]} sum={cell} unit={unit} />
                   ))}
-                  <td class="r tt">{unit === 'tokens' ? count(value) : row.total.unknown ? '–' : amount(value)}</td>
+                  <Cell sum={row.total} unit={unit} strong="tt" />
                   <td class="co-shr">
                     <u>
                       <s style={{ width: `${((value / most) * 100).toFixed(1)}%` }} />
@@ -624,11 +640,9 @@ function DeviceTable({ groups, before, range, unit }: { groups: readonly UsageGr
             <tr class="tot">
               <th scope="row">{t.all}</th>
               {totals.map((sum, i) => (
-                <td class="r" key={models[i]}>
-                  {unit === 'tokens' ? count(sum.tokens) : sum.unknown ? '–' : amount(sum.usd)}
-                </td>
+                <Cell key={models[i]} sum={sum} unit={unit} />
               ))}
-              <td class="r">{unit === 'tokens' ? count(total.tokens) : amount(total.usd)}</td>
+              <Cell sum={total} unit={unit} />
               <td />
               <td class="r">{versus(valueOf(total, unit), pastTotal)}</td>
             </tr>

@@ -15,8 +15,10 @@ import { DevicePick, Exports, Seg } from '../parts/pick';
 import { narrow } from '../parts/screen';
 import { Age } from '../parts/values';
 import { serverNow, tick } from '../state/clock';
+import { dialog } from '../state/dialogs';
 import { fleet } from '../state/fleet';
 import { newestError } from '../state/fleet-news';
+import { liveNow } from '../state/live';
 import { useLoad } from '../state/load';
 import { usePages, type Pages } from '../state/pages';
 import { deviceHref, go, place, query, setQuery } from '../state/router';
@@ -28,7 +30,7 @@ import { viewTitle } from './title';
 
 const PAGE = 200;
 const GROUPS = 100;
-/** Where the live connection says nothing, the list asks by itself. */
+/** Where there is no live connection, the list asks by itself. */
 const EVERY_MS = 10_000;
 const GROUPS_EVERY_MS = 30_000;
 /** News that come together are fetched together. */
@@ -47,6 +49,14 @@ export function Errors({ no }: { no: string | null }) {
     if (no !== null) go(`/errors${place.peek().search}`);
     else setQuery({ group: null });
   };
+  useEffect(() => {
+    if (!open) return;
+    const pressed = (event: KeyboardEvent): void => {
+      if (event.key === 'Escape' && !event.defaultPrevented && !dialog.peek()) close();
+    };
+    document.addEventListener('keydown', pressed);
+    return () => document.removeEventListener('keydown', pressed);
+  }, [open, no]);
   return (
     <div class={`errs ${open ? 'er-open' : ''}`}>
       <h1 class="vh">{t.title}</h1>
@@ -191,7 +201,7 @@ function Unloaded({ pages }: { pages: { error: unknown; reload: () => void } }) 
 function useTail(plan: Plan): { pages: Pages<ErrorRowView>; shown: readonly ErrorRowView[]; waiting: number; show: () => void } {
   const minute = plan.within === 'all' ? '' : Math.floor(serverNow() / 3_600_000);
   const key = JSON.stringify([plan.q, plan.levels, plan.device, plan.fingerprint, plan.within, minute]);
-  const pages = usePages<ErrorRowView>(key, (cursor, signal) => getErrors({ ...listParams(plan, serverNow()), limit: PAGE, cursor }, signal), { idOf: (row) => row.no, order: newestFirst, everyMs: EVERY_MS });
+  const pages = usePages<ErrorRowView>(key, (cursor, signal) => getErrors({ ...listParams(plan, serverNow()), limit: PAGE, cursor }, signal), { idOf: (row) => row.no, order: newestFirst, ...(liveNow.value === 'live' ? {} : { everyMs: EVERY_MS }) });
   const refresh = useRef(pages.refresh);
   refresh.current = pages.refresh;
   useEffect(() => {
@@ -211,12 +221,14 @@ function useTail(plan: Plan): { pages: Pages<ErrorRowView>; shown: readonly Erro
       clearTimeout(timer);
     };
   }, []);
-  // The newest number that was shown while the top was on the screen.
+  // The newest number that was known while the top was on the screen: what is told later waits, and what was told before and
+  // is only read later (further down) does not.
   const [upTo, setUpTo] = useState<{ key: string; no: number } | null>(null);
   const most = pages.rows.reduce((top, row) => Math.max(top, row.no), 0);
   useEffect(() => {
     const look = (): void => {
-      if (window.scrollY < AT_TOP) setUpTo((now) => (now?.key === key && now.no === most ? now : { key, no: most }));
+      const known = Math.max(most, newestError.peek() ?? 0);
+      if (window.scrollY < AT_TOP) setUpTo((now) => (now?.key === key && now.no === known ? now : { key, no: known }));
     };
     look();
     window.addEventListener('scroll', look, { passive: true });
@@ -229,7 +241,7 @@ function useTail(plan: Plan): { pages: Pages<ErrorRowView>; shown: readonly Erro
     shown,
     waiting: pages.rows.length - shown.length,
     show: () => {
-      setUpTo({ key, no: most });
+      setUpTo({ key, no: Math.max(most, newestError.peek() ?? 0) });
       window.scrollTo(0, 0);
     },
   };

@@ -31,7 +31,7 @@ use crate::tokens;
 const EACH: Duration = Duration::from_secs(5);
 const COUNT_EVERY: Duration = Duration::from_secs(20);
 /// How often something goes wrong in the whole fleet.
-const ERROR_EVERY: Duration = Duration::from_secs(40);
+const ERROR_EVERY: Duration = Duration::from_secs(20);
 const SLOWEST_RETRY: Duration = Duration::from_secs(5);
 
 struct Fleet {
