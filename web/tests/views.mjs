@@ -32,6 +32,7 @@ const VIEWS = [
   { name: 'overview-list', path: () => '/?group=none&sort=-cpu', ready: '[data-testid=device-row]' },
   { name: 'overview-search', path: () => '/?q=version:<2026.9.6', ready: '[data-testid=device-row]' },
   { name: 'overview-past', path: () => `/?t=${iso(Date.now() - 2 * DAY)}`, ready: '.past [type=range]' },
+  { name: 'overview-cards', path: () => '/?view=cards', ready: '[data-testid=device-row] .hb .b-ok[d^=M]', desk: true },
   { name: 'overview-tv', path: () => '/?tv=1', ready: '[data-testid=device-row]', desk: true },
   { name: 'settings-display', path: () => '/settings', ready: '#zone' },
   { name: 'settings-account', path: () => '/settings/account', ready: byId('two-factor-on') },

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { DeviceView } from '../api/types';
-import { arrange, DEFAULT_SORT, nextSort, parseSort, sortText, type Wish } from './arrange';
+import { arrange, DEFAULT_SORT, nextSort, parseSort, sortText, type Wish, inRows } from './arrange';
 import { matches, parseSearch } from './search';
 
 function device(name: string, change: Partial<DeviceView> = {}): DeviceView {
@@ -73,4 +73,12 @@ describe('the search', () => {
     ['agent:0.1 pi', ['pi-10', 'pi-2']],
     ['nothing-like-it', []],
   ])('%s', (text, want) => expect(found(text)).toEqual(want));
+});
+
+describe('cards side by side', () => {
+  const card = (id: string, problem = false) => ({ kind: 'device' as const, id, problem });
+  it('fill their lines, problems and groups apart', () => {
+    const rows = inRows([card('a', true), card('b'), card('c'), card('d'), card('e')], 3);
+    expect(rows.map((row) => (row.kind === 'cards' ? row.cards.map((each) => each.id).join('') : '-'))).toEqual(['a', 'bcd', 'e']);
+  });
 });

@@ -151,3 +151,21 @@ function grouped(ordered: readonly DeviceView[], wish: Wish): Line[] {
   }
   return lines;
 }
+
+/** Cards side by side: a line of the list holds as many as fit. */
+export type CardLine = Extract<Line, { kind: 'group' }> | { kind: 'cards'; cards: Extract<Line, { kind: 'device' }>[]; problem: boolean };
+
+export function inRows(lines: readonly Line[], perRow: number): CardLine[] {
+  const rows: CardLine[] = [];
+  for (const each of lines) {
+    if (each.kind === 'group') {
+      rows.push(each);
+      continue;
+    }
+    const last = rows.at(-1);
+    // Cards with a reason are taller: they stand among themselves.
+    if (last?.kind === 'cards' && last.cards.length < perRow && last.problem === each.problem) last.cards.push(each);
+    else rows.push({ kind: 'cards', cards: [each], problem: each.problem });
+  }
+  return rows;
+}

@@ -21,7 +21,7 @@ import { snapshots } from '../state/live';
 import { theme, viewerZone } from '../state/prefs';
 import { query, setQuery } from '../state/router';
 import { edges, lengthOf, pan, pointsOf, RANGES, shownSpan, showRange, showSpan, zoom, type Range } from './device-span';
-import { EventMark, eventText, isShown, weightOf } from './device-events';
+import { awayEvent, EventMark, eventText, isShown, weightOf } from './device-events';
 
 const DRAW_MS = 1000;
 /** Whole reports tell more than live values do: what is shown is renewed at this pace, or slower where steps are long. */
@@ -409,6 +409,11 @@ function Lanes({ history, events, from, to, plot, left, isNarrow }: LanesProps) 
     const at = ms(event.at);
     return at === null || !isShown(event.kind) ? [] : [{ event, at, text: eventText(words.value, event), weight: weightOf(event.kind) }];
   });
+  for (const away of history?.away ?? []) {
+    if (away.reason === 'host_rebooted' || away.reason === 'machine_slept') continue;
+    const event = awayEvent(away.from, away.to, away.reason);
+    marked.push({ event, at: away.from, text: eventText(words.value, event), weight: weightOf(event.kind) });
+  }
   const placed = plot > 0 ? layoutEvents(marked, from, to, plot, isNarrow) : [];
   const summary = t.stateSummary(spans.filter((each) => each.kind === 'offline').length, spans.filter((each) => each.kind === 'error').length);
   const style = { marginLeft: `${left}px`, width: `${plot}px` };

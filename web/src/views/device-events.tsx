@@ -28,7 +28,27 @@ const LOOK: Record<Exclude<Kind, 'other'>, Look> = {
   agent_started: { tone: 'ink', shape: 'dot' },
   spool_dropped: { tone: 'warn', shape: 'hollow' },
   usage_backfilled: { tone: 'ink', shape: 'dot' },
+  server_away: { tone: 'off', shape: 'dot' },
+  away: { tone: 'off', shape: 'ring' },
 };
+
+/** An absence as an event; of reboots and sleep the device tells itself. */
+export const awayEvent = (from: number, to: number | null, reason: string): FleetEventView => ({
+  no: -from,
+  device: null,
+  device_name: null,
+  at: new Date(from).toISOString(),
+  received_at: '',
+  kind: reason === 'server_down' ? 'server_away' : 'away',
+  gateway: null,
+  from: null,
+  to: null,
+  reason,
+  duration_ms: to === null ? null : to - from,
+  count: null,
+  action: null,
+  status: null,
+});
 
 /** What OpenClaw did day by day is no event of the device. */
 export const isShown = (kind: string): boolean => kind !== 'activity';
@@ -38,8 +58,9 @@ const lookOf = (kind: string): Look => (Object.hasOwn(LOOK, kind) ? LOOK[kind as
 export function eventText(t: Messages, event: FleetEventView): string {
   const { other, ...known } = t.event;
   if (!Object.hasOwn(known, event.kind)) return other(event.kind.replaceAll('_', ' '));
+  const labels: Record<string, string> = { ...t.device.gapReason, ...t.label };
   const say = known[event.kind as keyof typeof known];
-  return say({ from: event.from, to: event.to, reason: event.reason, count: event.count, duration: event.duration_ms === null ? null : t.span(span(event.duration_ms / 1000)) });
+  return say({ from: event.from, to: event.to, reason: event.kind === 'away' && event.reason !== null ? (labels[event.reason] ?? event.reason) : event.reason, count: event.count, duration: event.duration_ms === null ? null : t.span(span(event.duration_ms / 1000)) });
 }
 
 /** The worst of several that stand on one spot gives the mark its look and its words. */

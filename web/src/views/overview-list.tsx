@@ -1,12 +1,12 @@
 // The fleet as a table (a pooled virtual grid) and, on phones, as cards.
 
 import { signal } from '@preact/signals';
-import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { DeviceView, TrendView } from '../api/types';
 import { count, money, rate, rateText, share } from '../format/number';
 import { ms } from '../format/time';
 import { words } from '../i18n';
-import { nextSort, sortText, type Line } from '../list/arrange';
+import { inRows, nextSort, sortText, type CardLine, type Line } from '../list/arrange';
 import { fit, type Column, type Fit } from '../list/columns';
 import { scrollToShow, type Tops } from '../list/window';
 import { VirtualList } from '../list/virtual';
@@ -40,7 +40,6 @@ const COVER = 44 + 40 + 28;
 
 const kindOf = (line: Line): string => (line.kind === 'group' ? 'g' : 'd');
 const rowHeight = (line: Line): number => (line.kind === 'group' ? GROUP : line.problem ? ROW_WHY : ROW);
-const cardHeight = (line: Line): number => (line.kind === 'group' ? CARD_GROUP : line.problem ? CARD_WHY : CARD);
 
 const menuOf = signal<{ id: string; anchor: HTMLElement } | null>(null);
 
@@ -70,7 +69,7 @@ function OpenMenu() {
 const RIGHT: ReadonlySet<Column> = new Set(['cpu', 'memory', 'disk', 'network', 'tokens', 'cost', 'error', 'seen']);
 
 /** The list tells which devices can be seen: their pictures are asked for, and their changes come at once. */
-function useSeen(lines: readonly Line[]): (first: number, end: number) => void {
+function useSeen(lines: readonly (Line | CardLine)[]): (first: number, end: number) => void {
   const now = useRef(lines);
   now.current = lines;
   const seen = useRef<string[]>([]);
@@ -88,7 +87,7 @@ function useSeen(lines: readonly Line[]): (first: number, end: number) => void {
   };
   useEffect(() => tell(seen.current), [at]);
   return (first, end) => {
-    seen.current = now.current.slice(first, end).flatMap((line) => (line.kind === 'device' ? [line.id] : []));
+    seen.current = now.current.slice(first, end).flatMap((line) => (line.kind === 'device' ? [line.id] : line.kind === 'cards' ? line.cards.map((card) => card.id) : []));
     tell(seen.current);
   };
 }
@@ -533,6 +532,13 @@ function Row({ id, top, index, active: isActive, problem, fitted }: RowProps) {
   );
 }
 
+/** A card is at least so wide; on a phone there is one. */
+const CARD_WIDTH = 300;
+const CARD_GAP = 8;
+
+const cardKind = (line: CardLine): string => (line.kind === 'group' ? 'g' : 'c');
+const cardHeight = (line: CardLine): number => (line.kind === 'group' ? CARD_GROUP : line.problem ? CARD_WHY : CARD);
+
 export function Cards({ lines }: { lines: readonly Line[] }) {
   useEffect(
     () => () => {
@@ -540,15 +546,30 @@ export function Cards({ lines }: { lines: readonly Line[] }) {
     },
     [],
   );
-  const seen = useSeen(lines);
+  const box = useRef<HTMLDivElement>(null);
+  const [width, setWidth] = useState(0);
+  useLayoutEffect(() => {
+    const element = box.current;
+    if (!element) return;
+    const measured = new ResizeObserver(() => setWidth(element.clientWidth));
+    setWidth(element.clientWidth);
+    measured.observe(element);
+    return () => measured.disconnect();
+  }, []);
+  const perRow = Math.max(1, Math.floor((width + CARD_GAP) / (CARD_WIDTH + CARD_GAP)));
+  const rows = useMemo(() => inRows(lines, perRow), [lines, perRow]);
+  const seen = useSeen(rows);
+  const devices = lines.filter((line) => line.kind === 'device').length;
+  let place = 0;
+  const first = useMemo(() => rows.map((row) => (row.kind === 'cards' ? (place += row.cards.length) - row.cards.length : place)), [rows]);
   return (
-    <>
+    <div ref={box} class={`cards-box ${perRow > 1 ? 'many' : ''}`} style={{ '--per-row': perRow }}>
       <VirtualList
         class="cards"
         role="list"
-        lines={lines}
+        lines={rows}
         heightOf={cardHeight}
-        kindOf={kindOf}
+        kindOf={cardKind}
         onSeen={seen}
         render={(line, index, top, key) =>
           line.kind === 'group' ? (
@@ -556,27 +577,29 @@ export function Cards({ lines }: { lines: readonly Line[] }) {
               <GroupContent line={line} />
             </div>
           ) : (
-            <Card
-              key={key}
-              id={line.id}
-              top={top}
-              problem={line.problem}
-              first={lines[index - 1]?.kind !== 'device'}
-              last={lines[index + 1]?.kind !== 'device'}
-              at={index + 1}
-              of={lines.length}
-            />
+            <div key={key} class="card-row" role="presentation" style={{ transform: `translateY(${top}px)` }}>
+              {line.cards.map((card, i) => (
+                <Card
+                  key={i}
+                  id={card.id}
+                  problem={card.problem}
+                  first={rows[index - 1]?.kind !== 'cards'}
+                  last={rows[index + 1]?.kind !== 'cards'}
+                  at={(first[index] ?? 0) + i + 1}
+                  of={devices}
+                />
+              ))}
+            </div>
           )
         }
       />
       <OpenMenu />
-    </>
+    </div>
   );
 }
 
 interface CardProps {
   id: string;
-  top: number;
   problem: boolean;
   first: boolean;
   last: boolean;
@@ -584,7 +607,7 @@ interface CardProps {
   of: number;
 }
 
-function Card({ id, top, problem, first, last, at, of }: CardProps) {
+function Card({ id, problem, first, last, at, of }: CardProps) {
   const entry = shown.value.get(id);
   if (!entry) return null;
   const t = words.value;

@@ -24,9 +24,16 @@ import { Cards, Table } from './overview-list';
 import { Rail } from './overview-rail';
 import { Strip, StripSkeleton } from './overview-strip';
 import { lazy } from './lazy';
+import { Live } from './top';
 import { viewTitle } from './title';
 
 const PastBar = lazy(() => import('./past-bar').then((module) => module.PastBar), () => <div class="past" />);
+
+/** Cards on phones, a table elsewhere, unless somebody wants the other. */
+const asCards = computed(() => {
+  const wanted = query.value.get('view');
+  return wanted === 'cards' || (wanted !== 'table' && narrow.value);
+});
 
 /** A wall display: no controls, and nothing that needs a hand. */
 export const onTheWall = computed(() => query.value.get('tv') === '1');
@@ -58,7 +65,13 @@ export function Overview() {
       {looking ? <PastBar /> : null}
       <Strip />
       {narrow.value ? <div class="waiters"><Waiters /></div> : null}
-      {tv ? null : <Tools />}
+      {tv ? (
+        <div class="tv-live">
+          <Live />
+        </div>
+      ) : (
+        <Tools />
+      )}
       <div class={`page ${rail ? '' : 'norail'}`}>
         <div class="page-l">{looking && !shown.value.loaded.value ? <PastProblem /> : <List />}</div>
         {rail ? <Rail /> : null}
@@ -133,7 +146,7 @@ function Tools() {
       <span class="dim hide-s cnt" role="status">
         {(sort.value.key === 'state' && !sort.value.descending ? t.count : t.countSorted)(matching, all)}
       </span>
-      {narrow.value ? (
+      {asCards.value ? (
         <select class="in sort" aria-label={t.sortBy} value={sort.value.key} onChange={(event) => setQuery({ sort: sortText(firstSort(event.currentTarget.value as SortKey)) })}>
           {PHONE_SORTS.map((key) => (
             <option key={key} value={key}>
@@ -156,7 +169,14 @@ function Tools() {
           {t.byTag}
         </button>
       </span>
-      {narrow.value ? null : <ColumnsButton />}
+      <span class="seg hide-s" role="group" aria-label={t.layout}>
+        {(['table', 'cards'] as const).map((layout) => (
+          <button key={layout} type="button" aria-pressed={asCards.value === (layout === 'cards')} onClick={() => setQuery({ view: layout === 'cards' ? 'cards' : null })}>
+            {t.layouts[layout]}
+          </button>
+        ))}
+      </span>
+      {asCards.value ? null : <ColumnsButton />}
       <button class="btn sm hide-s rail-b" type="button" aria-pressed={prefs.value.rail} onClick={() => setPrefs({ rail: !prefs.value.rail })}>
         <Icon name="rail" size={13} />
         {prefs.value.rail ? t.hideRail : t.showRail}
@@ -231,7 +251,7 @@ function List() {
       </p>
     );
   }
-  return narrow.value ? <Cards lines={lines} /> : <Table lines={lines} />;
+  return asCards.value ? <Cards lines={lines} /> : <Table lines={lines} />;
 }
 
 const GHOSTS = [72, 96, 58, 84, 66, 90];

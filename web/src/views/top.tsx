@@ -36,7 +36,7 @@ export function ThemeSwitch() {
   );
 }
 
-function Live() {
+export function Live() {
   const t = words.value.live;
   const now = liveNow.value;
   const place = viewerZone.value;
