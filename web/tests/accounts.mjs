@@ -28,7 +28,7 @@ async function open(name, refused = /^$/) {
   const context = await browser.newContext({ locale: 'en', viewport: { width: 1440, height: 900 } });
   if (name !== null) await context.addCookies(await cookiesOf(server.url, name));
   const page = await context.newPage();
-  page.setDefaultTimeout(10_000);
+  page.setDefaultTimeout(20_000);
   page.trouble = [];
   page.on('pageerror', (error) => page.trouble.push(String(error.stack)));
   page.on('console', (message) => {
@@ -53,6 +53,7 @@ test('a second factor is turned on, asked for, and replaced by a recovery code',
   const secret = (await page.textContent(byId('two-factor-secret'))).replace(/\s/g, '');
   await page.fill(byId('two-factor-code'), totp(secret, -1));
   await page.click('.dlg button[type=submit]');
+  await page.waitForSelector('.codes li');
   const codes = await page.locator('.codes li').allTextContents();
   assert.equal(codes.length, 10);
   await page.click(byId('codes-kept'));
@@ -138,7 +139,8 @@ test('whose account is removed is out at once, and the last admin stays', async 
   await menuOf('eve');
   await page.click('[role=menuitem]:has-text("Remove user")');
   await page.click('.dlg button[type=submit]');
-  await hers.waitForSelector(byId('login-name'), { timeout: 3000 });
+  // Sooner than its next sign of life, after which it would find out by itself.
+  await hers.waitForSelector(byId('login-name'), { timeout: 8000 });
   await page.waitForSelector('[aria-label="Actions for eve"]', { state: 'detached' });
   assert.deepEqual([...hers.trouble, ...page.trouble], []);
   for (const each of [hers, page]) await each.context().close();

@@ -290,8 +290,8 @@ export async function startMock({ port = 0, size = 40, login = false, setup = fa
     }
     if (!state.user) return fail(response, 401, 'login_required', 'log in first');
     // Enough of the other resources for a page that is not about them.
-    if (['/connection-attempts', '/usage'].includes(path)) return json(response, 200, []);
-    if (['/events', '/errors/groups', '/outages'].includes(path)) return json(response, 200, { items: [], next: null });
+    if (['/connection-attempts', '/usage', '/security', '/keys'].includes(path) || /^\/devices\/[^/]+\/(uptime|events)$/.test(path)) return json(response, 200, []);
+    if (['/events', '/errors/groups', '/outages', '/alerts'].includes(path)) return json(response, 200, { items: [], next: null });
     if (path === '/usage/summary') {
       const [today, month] = [used(16_000_000), used(300_000_000)];
       return json(response, 200, { tz: 'UTC', today, yesterday: today, this_month: month, last_month: month, total: month, usual_today: null, forecast: null, cache_hit_pct: null });
@@ -306,7 +306,7 @@ export async function startMock({ port = 0, size = 40, login = false, setup = fa
     if (path === '/devices' && method === 'POST') {
       const form = await body(request);
       if (state.devices.some((device) => device.name === form.name)) return fail(response, 409, 'name_taken', 'there is a device of that name already', { name: 'there is a device of that name already' });
-      const device = { id: randomBytes(6).toString('hex'), name: form.name, kind: 'agent', tags: form.tags ?? [], online: false, since: null, last_seen_at: null, reason: null, agent_version: null, created_at: stamp(), latest: null, openclaw: null, last_error_at: null, clock_skew_s: null, usage: null };
+      const device = { id: randomBytes(6).toString('hex'), name: form.name, kind: 'agent', tags: form.tags ?? [], online: false, since: null, last_seen_at: null, reason: null, agent_version: null, created_at: stamp(), rev: 1, latest: null, openclaw: null, last_error_at: null, clock_skew_s: null, usage: null };
       state.devices.push(device);
       changed(device);
       if (arriveAfterMs !== null) comeOnline(device, arriveAfterMs);

@@ -22,10 +22,10 @@ export async function until(what, check, limit = 30_000) {
   }
 }
 
-/** A folder with the programs that were started in it; `close` ends them and removes it. */
-export async function workbench() {
+/** A folder with the programs that were started in it; `close` ends them and removes it. `data` is a folder that was filled before. */
+export async function workbench(data = null) {
   const folder = await mkdtemp(path.join(tmpdir(), 'openclaw-watch-'));
-  const data = path.join(folder, 'data');
+  data ??= path.join(folder, 'data');
   const children = new Set();
 
   function start(program, args, env = {}) {

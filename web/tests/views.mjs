@@ -4,8 +4,8 @@
 //
 //   npm run build && npm run views [-- NAME...]      only views whose name contains one of the words
 //
-// Expects the programs in $OPENCLAW_WATCH_PROGRAMS (target/debug by default): openclaw-watch and the demo of bench. FEW=2 takes only the
-// first two pictures of each view.
+// Expects the programs in $OPENCLAW_WATCH_PROGRAMS (target/debug by default): openclaw-watch and the demo of bench. Each view is
+// taken four times, so that every language, theme and width is seen; ALL=1 takes all eight, FEW=2 only two.
 
 import { mkdir, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -19,7 +19,7 @@ const AXE = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.
 const SIZES = { 1440: { width: 1440, height: 900 }, 390: { width: 390, height: 844 } };
 const RUNS = [['1440', 'en', 'light'], ['1440', 'zh-CN', 'dark'], ['390', 'zh-CN', 'light'], ['390', 'en', 'dark'], ['1440', 'zh-CN', 'light'], ['1440', 'en', 'dark'], ['390', 'en', 'light'], ['390', 'zh-CN', 'dark']];
 const only = process.argv.slice(2);
-const FEW = process.env.FEW ? Number(process.env.FEW) : RUNS.length;
+const FEW = process.env.FEW ? Number(process.env.FEW) : process.env.ALL ? RUNS.length : 4;
 const troubles = [];
 
 const DAY = 86_400_000;

@@ -54,6 +54,7 @@ pub(super) async fn run(full: bool, config: &Config, json: bool) -> anyhow::Resu
             devices(&mut findings, &store).await?;
             disk(&mut findings, &store, config).await?;
             clock(&mut findings, &store.devices());
+            secrets(&mut findings, &store).await?;
             backup(&mut findings, config, now);
             store.close().await;
         }
@@ -127,6 +128,29 @@ fn server(findings: &mut Findings, config: &Config) {
         Some("checking") => findings.fine("last check", "under way, after an unclean end"),
         _ => {}
     }
+}
+
+/// Whether what is sealed can be opened: without its key nobody logs in with an app.
+async fn secrets(findings: &mut Findings, store: &Store) -> anyhow::Result<()> {
+    let people = store.people().await?.into_iter().filter(|person| person.two_factor);
+    let (mut all, mut sealed) = (0, 0);
+    for person in people {
+        all += 1;
+        match store.two_factor(&person.name).await {
+            Err(store::Error::Vault(_)) => sealed += 1,
+            read => drop(read?),
+        }
+    }
+    if sealed > 0 {
+        let says = format!(
+            "{sealed} of {all} two-factor logins cannot be checked: the file secrets.key is missing or another"
+        );
+        let todo = "put secrets.key of this database back into the data folder, or run `openclaw-watch user reset-two-factor NAME`";
+        findings.wrong("secrets", says, todo);
+    } else if all > 0 {
+        findings.fine("secrets", format!("{all} two-factor logins can be checked"));
+    }
+    Ok(())
 }
 
 async fn database(findings: &mut Findings, store: &Store, full: bool, json: bool) -> anyhow::Result<()> {
@@ -301,6 +325,27 @@ fn certificate(findings: &mut Findings, config: &Config, now: Timestamp) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_lost_key_of_secrets_is_told() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let config = Config { data_dir: dir.path().join("data"), ..Config::default() };
+        let store = crate::serve::open_store(&config, Clock::system(), true).await.unwrap();
+        let by = store::Actor::cli("tester");
+        store.add_person(&by, "ann", store::Role::Admin, "hash").await.unwrap();
+        let told = async || {
+            let mut findings = Findings::default();
+            secrets(&mut findings, &store).await.unwrap();
+            findings.0.iter().map(|finding| finding.fine).collect::<Vec<_>>()
+        };
+        assert!(told().await.is_empty());
+        store.begin_two_factor("ann", b"secret").await.unwrap();
+        store.confirm_two_factor(&by, "ann", &[]).await.unwrap();
+        assert_eq!(told().await, [true]);
+        std::fs::remove_file(config.data_dir.join("secrets.key")).unwrap();
+        assert_eq!(told().await, [false]);
+        store.close().await;
+    }
 
     #[test]
     fn a_disk_that_fills_is_full_some_day() {

@@ -49,6 +49,8 @@ pub(super) async fn run(command: KeyCommand, config: &Config, json: bool) -> any
                         "name": key.name,
                         "device": key.device.map(|d| d.to_string()),
                         "revoked": key.revoked_at.is_some(),
+                        "expires_at": key.expires_at.map(|at| at.0),
+                        "last_used_at": key.last_used_at.map(|at| at.0),
                     })
                 })
                 .collect();

@@ -557,7 +557,6 @@ export const en = {
     open: 'Open the device',
     actions: 'Actions for the device',
     overview: 'Go to the overview',
-    settings: 'Go to the settings',
     add: 'Add device',
     help: 'This list',
     close: 'Close, leave the search',

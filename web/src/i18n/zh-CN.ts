@@ -548,7 +548,6 @@ export const zhCN: Messages = {
     open: '查看设备',
     actions: '设备操作',
     overview: '前往总览',
-    settings: '前往设置',
     add: '添加设备',
     help: '显示本列表',
     close: '关闭，离开搜索框',

@@ -3,6 +3,8 @@ import { Dialog } from '../parts/dialog';
 import { closeDialog } from '../state/dialogs';
 import { isAdmin } from '../state/session';
 
+const CHORD_OF = { cost: 'c', errors: 'e', alerts: 'a', outages: 'u', security: 'y', settings: 's' } as const;
+
 export function KeysHelp() {
   const t = words.value.keys;
   const rows: [string[], string][] = [
@@ -11,8 +13,8 @@ export function KeysHelp() {
     [['k', '↑'], t.previous],
     [['Enter'], t.open],
     ...(isAdmin() ? ([[['.'], t.actions], [['a'], t.add]] as [string[], string][]) : []),
-    [['g o'], t.overview],
-    [['g s'], t.settings],
+    [['g d'], t.overview],
+    ...(['cost', 'errors', 'alerts', 'outages', 'security', 'settings'] as const).map((view): [string[], string] => [[`g ${CHORD_OF[view]}`], words.value.nav[view]]),
     [['?'], t.help],
     [['Esc'], t.close],
   ];
