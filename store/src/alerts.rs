@@ -274,6 +274,7 @@ impl Store {
 
     /// Reads again how many alerts fire.
     pub(crate) async fn count_firing(&self) -> Result<(), Error> {
+        let _counting = self.inner.counting.lock().await;
         let rows: Vec<(String, u32)> = sqlx::query_as(
             "SELECT severity, count(*) FROM alert WHERE resolved_at IS NULL GROUP BY severity",
         )

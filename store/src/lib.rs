@@ -233,6 +233,8 @@ struct Inner {
     fleet: Mutex<fleet::Fleet>,
     newest_error: AtomicI64,
     firing: Mutex<Firing>,
+    /// Held while alerts are counted: an older count never replaces a newer one.
+    counting: tokio::sync::Mutex<()>,
     directory: Mutex<Arc<directory::Directory>>,
     directory_version: watch::Sender<u64>,
     used: used::Used,

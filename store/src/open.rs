@@ -111,6 +111,7 @@ impl Store {
                 fleet: Mutex::new(fleet::Fleet::default()),
                 newest_error: std::sync::atomic::AtomicI64::new(0),
                 firing: Mutex::default(),
+                counting: tokio::sync::Mutex::new(()),
                 directory: Mutex::new(Arc::new(directory::Directory::default())),
                 directory_version: watch::Sender::new(0),
                 used: used::Used::default(),
