@@ -1,7 +1,7 @@
 //! The live WebSocket: the whole fleet once, then what changes. Fed by the store's feed, so nothing is shown that is
 //! not stored.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::mem;
 use std::time::Duration;
@@ -336,27 +336,30 @@ enum Others {
     State,
 }
 
-/// When frames may go to a page: at most four in any second.
+/// When frames may go to a page: four a second. A page that heard little for a second may get four at once, so that news
+/// seldom waits; in a storm each waits for a quarter of a second, not longer.
 #[derive(Debug, Default)]
 struct Pace {
-    last: VecDeque<Instant>,
+    last: Option<Instant>,
+    /// When what was sent would have been sent at an even pace.
+    even: Option<Instant>,
 }
 
-const FRAMES_PER_S: usize = 4;
+const FRAME: Duration = Duration::from_millis(250);
+/// So many more may go at once.
+const AT_ONCE: u32 = 3;
 const SECOND: Duration = Duration::from_secs(1);
 /// Whoever does not say what they look at is a program: it gets everything at once, merged for this long.
 const MERGE: Duration = Duration::from_millis(25);
 
 impl Pace {
     fn sent(&mut self, now: Instant) {
-        if self.last.len() == FRAMES_PER_S {
-            self.last.pop_front();
-        }
-        self.last.push_back(now);
+        self.last = Some(now);
+        self.even = Some(self.even.map_or(now, |even| even.max(now)) + FRAME);
     }
 
     fn next(&self) -> Option<Instant> {
-        self.last.front().filter(|_| self.last.len() == FRAMES_PER_S).map(|at| *at + SECOND)
+        self.even.and_then(|even| even.checked_sub(FRAME * AT_ONCE))
     }
 }
 
@@ -450,7 +453,7 @@ impl Gathered {
     fn due(&self, pace: &Pace) -> Option<Instant> {
         let (since, urgent) = self.since?;
         if self.looks_at.is_none() {
-            return Some(pace.last.back().map_or(since, |last| since.max(*last + MERGE)));
+            return Some(pace.last.map_or(since, |last| since.max(last + MERGE)));
         }
         let wanted = if urgent { since } else { since + SECOND };
         Some(pace.next().map_or(wanted, |next| wanted.max(next)))
@@ -497,12 +500,19 @@ mod tests {
             Some(start),
             "what is looked at does not, and takes the others along"
         );
-        for _ in 0..FRAMES_PER_S {
+        for n in 0..20 {
+            let due = gathered.due(&pace).unwrap();
+            let waits = due.saturating_duration_since(Instant::now());
+            assert_eq!(
+                waits,
+                if n < 4 { Duration::ZERO } else { FRAME },
+                "four at once, then one each quarter second"
+            );
+            tokio::time::advance(waits).await;
             pace.sent(Instant::now());
         }
-        assert_eq!(gathered.due(&pace), Some(start + SECOND), "not a fifth frame in a second");
         tokio::time::advance(SECOND).await;
-        assert!(gathered.due(&pace).is_some_and(|due| due <= Instant::now()));
+        assert!(gathered.due(&pace).is_some_and(|due| due <= Instant::now()), "after a quiet second again");
     }
 
     #[tokio::test(start_paused = true)]

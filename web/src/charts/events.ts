@@ -61,7 +61,7 @@ export function layoutEvents<T>(events: readonly Marked<T>[], from: number, to: 
     ];
     const box = (side: 'right' | 'left', words: number): [number, number] => (side === 'left' ? [x - MARK - words, x + MARK] : [x - MARK, x + MARK + words]);
     const spot = wordless ? undefined : spots.find(([row, side]) => free(row, ...box(side, length)));
-    const bare = spot === undefined ? ([0, 1] as const).find((row) => free(row, ...box('right', 0))) : undefined;
+    const bare = spot === undefined ? (wordless ? ([0] as const) : ([0, 1] as const)).find((row) => free(row, ...box('right', 0))) : undefined;
     const [row, side] = spot ?? [bare, 'right' as const];
     if (row === undefined) {
       // No room even for the mark: it joins its neighbour, which tells of both.

@@ -100,6 +100,7 @@ export const en = {
     tokensToday: 'tokens today',
     tokens: 'tokens',
     vsUsual: (time: string) => `vs usual at ${time}`,
+    untilThen: 'until then',
     noUsual: 'two full days tell what is usual',
     curve: 'Spend by hour: today over yesterday',
     flat: 'flat rate',

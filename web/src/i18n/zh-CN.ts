@@ -92,6 +92,7 @@ export const zhCN: Messages = {
     tokensToday: '今日 token',
     tokens: 'token',
     vsUsual: (time) => `较平时同期（${time}）`,
+    untilThen: '截至当时',
     noUsual: '满两天后显示平时水平',
     curve: '按小时累计：今日与昨日',
     flat: '包月',

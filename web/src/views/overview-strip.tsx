@@ -113,7 +113,7 @@ function Spend() {
         </div>
         <div class="d">
           {against === null ? (
-            <span class="dim">{t.noUsual}</span>
+            <span class="dim">{pastAt.value === null ? t.noUsual : t.untilThen}</span>
           ) : (
             <>
               <b class={`num ${more ? 'warn' : ''}`}>{against}</b> <span class="dim">{t.vsUsual(clockShort(shownNow.value, shownNow.value))}</span>

@@ -13,7 +13,7 @@ import { followChanges } from '../state/changes';
 import { tick } from '../state/clock';
 import { dialog } from '../state/dialogs';
 import { fleet } from '../state/fleet';
-import { followPast, pastAt, pastInfo, shown } from '../state/past';
+import { followPast, lookAt, pastAt, pastInfo, shown } from '../state/past';
 import { prefs, setPrefs } from '../state/prefs';
 import { query, setQuery } from '../state/router';
 import { isAdmin } from '../state/session';
@@ -157,9 +157,9 @@ function Tools() {
       ) : null}
       <span class="grow hide-s" />
       {narrow.value ? null : <Waiters />}
-      <button class="btn sm hide-s" type="button" aria-pressed={pastAt.value !== null} onClick={() => setQuery({ t: pastAt.value === null ? new Date(tick.value - HOUR_MS).toISOString().replace(/\.\d+Z$/, 'Z') : null })}>
+      <button class="btn sm lookback" type="button" aria-pressed={pastAt.value !== null} aria-label={words.value.past.open} onClick={() => lookAt(pastAt.value === null ? tick.value - HOUR_MS : null)}>
         <Icon name="history" size={13} />
-        {words.value.past.open}
+        <span class="hide-s">{words.value.past.open}</span>
       </button>
       <span class="seg hide-s" role="group" aria-label={t.grouping}>
         <button type="button" aria-pressed={!groupByTag.value} onClick={() => setQuery({ group: 'none' })}>
