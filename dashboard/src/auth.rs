@@ -171,18 +171,21 @@ pub(crate) async fn still_good(proof: &Proof, app: &App) -> bool {
     }
 }
 
-/// Signs somebody in: remembers the login and gives the cookie.
+/// Signs somebody in who has shown the password of this hash: remembers the login and gives the cookie. `None` when the password
+/// was changed meanwhile, or the person removed: whoever did that wants no login by the old one.
 pub(crate) async fn sign_in(
     app: &App,
     peer: Peer,
     person: &str,
-) -> Result<(Cookie<'static>, String), ApiError> {
+    password_hash: &str,
+) -> Result<Option<(Cookie<'static>, String)>, ApiError> {
     let (secret, csrf) = (protocol::new_secret(), protocol::new_secret());
     let hours = app.config.login_hours;
     let until = app.store.clock().now().plus_millis(i64::from(hours) * 3_600_000);
     let by = Actor::user(person, peer.address);
-    app.store.add_login(&by, &KeyHash::of(secret.as_bytes()), person, &csrf, until).await?;
-    Ok((cookie(secret, peer, i64::from(hours) * 3600), csrf))
+    let hash = KeyHash::of(secret.as_bytes());
+    let added = app.store.add_login(&by, &hash, person, password_hash, &csrf, until).await?;
+    Ok(added.then(|| (cookie(secret, peer, i64::from(hours) * 3600), csrf)))
 }
 
 /// A cookie that ends the one before.
@@ -229,21 +232,21 @@ pub fn check_credentials(name: &str, password: &str) -> Result<(), (&'static str
     Ok(())
 }
 
-/// Whether the password is the person's. Takes as long for somebody who is not there.
-pub(crate) async fn verify(app: &App, name: &str, password: String) -> Result<bool, ApiError> {
+/// The hash of the person's password if this is it. Takes as long for somebody who is not there.
+pub(crate) async fn verify(app: &App, name: &str, password: String) -> Result<Option<String>, ApiError> {
     let known = app.store.person(name).await?.map(|(hash, _)| hash);
-    let exists = known.is_some();
+    let hash = known.clone().unwrap_or_else(|| DUMMY.to_owned());
     // Bounded: each takes 19 MiB and a good part of a second of one core.
     let Ok(_place) = app.waiting_room.try_acquire() else { return Err(ApiError::too_many(5)) };
-    let Ok(turn) = app.passwords.clone().acquire_owned().await else { return Ok(false) };
-    let matches = tokio::task::spawn_blocking(move || {
+    let Ok(turn) = app.passwords.clone().acquire_owned().await else { return Ok(None) };
+    let matching = tokio::task::spawn_blocking(move || {
         // Goes with the work: a client that hangs up ends its request, but not this.
         let _turn = turn;
-        let hash = known.unwrap_or_else(|| DUMMY.to_owned());
         PasswordHash::new(&hash)
             .is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
     });
-    Ok(matches.await.unwrap_or(false) && exists)
+    let matches = matching.await.unwrap_or(false);
+    Ok(known.filter(|_| matches))
 }
 
 /// Whether a code of the person's app, or a recovery code, is right. Uses it up. True of an app that is to be confirmed, too.
@@ -282,6 +285,8 @@ pub(crate) struct Tried {
 enum What {
     SetUp,
     LogIn(String),
+    /// The second factor. By itself: a right password must not forgive guessed codes, nor a code guessed passwords.
+    Code(String),
     /// Under whatever name.
     AnyLogIn,
 }
@@ -300,6 +305,10 @@ impl Tried {
 
     pub(crate) fn log_in(peer: Peer, name: &str) -> Self {
         Self { address: subnet(peer.address), what: What::LogIn(name.chars().take(64).collect()) }
+    }
+
+    pub(crate) fn code(peer: Peer, name: &str) -> Self {
+        Self { address: subnet(peer.address), what: What::Code(name.chars().take(64).collect()) }
     }
 }
 

@@ -198,7 +198,8 @@ impl World {
         let until = NOW.plus_millis(86_400_000);
         let (by, cookie) = (Actor::cli("tester"), KeyHash::of(LOGIN.as_bytes()));
         if self.store.login(&cookie).await.unwrap().is_none() {
-            self.store.add_login(&by, &cookie, name, "csrf", until).await.unwrap();
+            let (hash, _) = self.store.person(name).await.unwrap().unwrap();
+            assert!(self.store.add_login(&by, &cookie, name, &hash, "csrf", until).await.unwrap());
         }
     }
 

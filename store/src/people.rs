@@ -237,15 +237,17 @@ impl Store {
         Ok(Ok(()))
     }
 
-    /// Remembers a login, and forgets those that are over.
+    /// Remembers a login by the password of this hash, and forgets those that are over. False when the person has another
+    /// password by now, or is gone.
     pub async fn add_login(
         &self,
         by: &Actor,
         cookie: &KeyHash,
         person: &str,
+        password_hash: &str,
         csrf: &str,
         until: Timestamp,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let at = self.inner.clock.now();
         let now = at.0;
         let mut tx = self.inner.writer.begin_with("BEGIN IMMEDIATE").await.doing("adding a login")?;
@@ -254,15 +256,22 @@ impl Store {
             .execute(&mut *tx)
             .await
             .doing("adding a login")?;
-        sqlx::query("INSERT INTO login (hash, person, csrf, created_at, expires_at) VALUES (?, ?, ?, ?, ?)")
-            .bind(cookie.as_bytes().to_vec())
-            .bind(person)
-            .bind(csrf)
-            .bind(now)
-            .bind(until.0)
-            .execute(&mut *tx)
-            .await
-            .doing("adding a login")?;
+        let done = sqlx::query(
+            "INSERT INTO login (hash, person, csrf, created_at, expires_at)
+             SELECT ?, name, ?, ?, ? FROM person WHERE name = ? AND password_hash = ?",
+        )
+        .bind(cookie.as_bytes().to_vec())
+        .bind(csrf)
+        .bind(now)
+        .bind(until.0)
+        .bind(person)
+        .bind(password_hash)
+        .execute(&mut *tx)
+        .await
+        .doing("adding a login")?;
+        if done.rows_affected() == 0 {
+            return Ok(false);
+        }
         sqlx::query("UPDATE person SET last_login_at = ? WHERE name = ?")
             .bind(now)
             .bind(person)
@@ -271,7 +280,8 @@ impl Store {
             .doing("adding a login")?;
         let deed = Deed { action: "login.ok", subject: None, before: None, after: None };
         audit_log::write(&mut tx, at, by, &deed).await.doing("adding a login")?;
-        tx.commit().await.doing("adding a login")
+        tx.commit().await.doing("adding a login")?;
+        Ok(true)
     }
 
     /// Whose login a cookie is.

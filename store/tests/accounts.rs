@@ -34,7 +34,7 @@ async fn the_last_admin_stays_and_a_change_ends_the_logins() {
     let (one, two) = (KeyHash::of(b"one"), KeyHash::of(b"two"));
     let until = NOW.plus_millis(DAY);
     for cookie in [&one, &two] {
-        store.add_login(&by(), cookie, "bob", "csrf", until).await.unwrap();
+        assert!(store.add_login(&by(), cookie, "bob", "hash", "csrf", until).await.unwrap());
     }
     let people = store.people().await.unwrap();
     let bob = people.iter().find(|person| person.name == "bob").unwrap();
@@ -45,6 +45,11 @@ async fn the_last_admin_stays_and_a_change_ends_the_logins() {
     store.change_person(&by(), "bob", None, Some("other"), Some(&two)).await.unwrap().unwrap();
     assert!(store.login(&one).await.unwrap().is_none() && store.login(&two).await.unwrap().is_some());
     assert_eq!(store.person("bob").await.unwrap().unwrap().0, "other");
+    // Whoever showed the password before, and was let in a moment too late; and somebody who is not there.
+    for (name, hash) in [("bob", "hash"), ("eve", "hash")] {
+        assert!(!store.add_login(&by(), &one, name, hash, "csrf", until).await.unwrap(), "{name}");
+    }
+    assert!(store.login(&one).await.unwrap().is_none());
     store.change_person(&by(), "bob", Some(Role::Admin), None, None).await.unwrap().unwrap();
     assert!(store.login(&two).await.unwrap().is_none());
     // Now there is another.

@@ -26,7 +26,8 @@ async fn every_change_stands_in_the_log_with_who_and_what() {
     let hash = "$argon2id$not-to-be-kept";
     assert!(world.store.add_first_person(&ann, "ann", hash).await.unwrap());
     let cookie = KeyHash::of(b"a cookie");
-    world.store.add_login(&ann, &cookie, "ann", "a csrf word", NOW.plus_millis(DAY)).await.unwrap();
+    let until = NOW.plus_millis(DAY);
+    assert!(world.store.add_login(&ann, &cookie, "ann", hash, "a csrf word", until).await.unwrap());
     let (id, key) =
         world.store.add_device(&ann, "one", &["lab".to_owned()], DeviceKind::Agent).await.unwrap().unwrap();
     world.store.change_device(&script, id, Some("two"), None, None).await.unwrap().unwrap();

@@ -11,15 +11,14 @@ use crate::auth::{self, Peer, Person, Tried, check_credentials};
 use crate::error::ApiError;
 use crate::totp;
 
-fn count_attempt(app: &App, peer: Peer, name: &str) -> Result<Tried, ApiError> {
-    let tried = Tried::log_in(peer, name);
-    app.attempts.count(&tried, app.config.login_attempts, Instant::now()).map_err(ApiError::too_many)?;
-    Ok(tried)
+fn count_attempt(app: &App, tried: &Tried) -> Result<(), ApiError> {
+    app.attempts.count(tried, app.config.login_attempts, Instant::now()).map_err(ApiError::too_many)
 }
 
 /// Whoever sits at an open page must show the code, too.
 async fn check_code(app: &App, peer: Peer, me: &Person, code: &str) -> Result<(), ApiError> {
-    let tried = count_attempt(app, peer, &me.name)?;
+    let tried = Tried::code(peer, &me.name);
+    count_attempt(app, &tried)?;
     if !auth::check_code(app, &me.by, &me.name, code).await? {
         return Err(ApiError::invalid("code", "This code is wrong, or was used already. Take the next one."));
     }
@@ -72,8 +71,9 @@ pub(super) async fn password(
 ) -> Result<StatusCode, ApiError> {
     let Json(form) = form?;
     check_credentials(&me.name, &form.new).map_err(|(_, why)| ApiError::invalid("new", why))?;
-    let tried = count_attempt(&app, peer, &me.name)?;
-    if !auth::verify(&app, &me.name, form.old).await? {
+    let tried = Tried::log_in(peer, &me.name);
+    count_attempt(&app, &tried)?;
+    if auth::verify(&app, &me.name, form.old).await?.is_none() {
         return Err(ApiError::invalid("old", "This is not your password."));
     }
     app.attempts.forget(&tried);

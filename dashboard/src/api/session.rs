@@ -55,8 +55,9 @@ async fn signed_in(
     peer: Peer,
     jar: CookieJar,
     name: &str,
+    password_hash: &str,
 ) -> Result<(CookieJar, Json<SessionView>), ApiError> {
-    let (cookie, csrf) = auth::sign_in(app, peer, name).await?;
+    let (cookie, csrf) = auth::sign_in(app, peer, name, password_hash).await?.ok_or_else(bad_credentials)?;
     let (_, role) = app.store.person(name).await?.ok_or_else(ApiError::unauthenticated)?;
     let proof = Proof::Cookie(KeyHash::of(cookie.value().as_bytes()));
     let viewer = Viewer { name: Some(name.to_owned()), role, csrf: Some(csrf), proof, token: None };
@@ -107,11 +108,15 @@ pub(super) async fn set_up(
     *lock(&app.setup) = None;
     app.attempts.forget(&tried);
     tracing::info!(person = %name, "first admin was set up");
-    signed_in(&app, peer, jar, &name).await
+    signed_in(&app, peer, jar, &name, &hash).await
 }
 
 fn refused(code: &'static str, message: &'static str) -> ApiError {
     ApiError::new(StatusCode::UNAUTHORIZED, code, message)
+}
+
+fn bad_credentials() -> ApiError {
+    refused("bad_credentials", "The name or the password is wrong.")
 }
 
 async fn note_refused(app: &App, peer: Peer, name: &str) {
@@ -152,14 +157,16 @@ pub(super) async fn log_in(
     app.attempts.count(&Tried::any_log_in(peer), any, Instant::now()).map_err(ApiError::too_many)?;
     let tried = Tried::log_in(peer, &name);
     app.attempts.count(&tried, limit, Instant::now()).map_err(ApiError::too_many)?;
-    if !auth::verify(&app, &name, form.password).await? {
+    let Some(hash) = auth::verify(&app, &name, form.password).await? else {
         note_refused(&app, peer, &name).await;
-        return Err(refused("bad_credentials", "The name or the password is wrong."));
-    }
+        return Err(bad_credentials());
+    };
     if app.store.has_two_factor(&name).await? {
         let code = form.code.as_deref().map(str::trim).filter(|code| !code.is_empty());
         let code =
             code.ok_or_else(|| refused("two_factor_needed", "Enter the code of your authenticator app."))?;
+        let guessed = Tried::code(peer, &name);
+        app.attempts.count(&guessed, limit, Instant::now()).map_err(ApiError::too_many)?;
         if !auth::check_code(&app, &Actor::user(&name, peer.address), &name, code).await? {
             note_refused(&app, peer, &name).await;
             return Err(refused(
@@ -167,9 +174,10 @@ pub(super) async fn log_in(
                 "This code is wrong, or was used already. Take the next one.",
             ));
         }
+        app.attempts.forget(&guessed);
     }
     app.attempts.forget(&tried);
-    signed_in(&app, peer, jar, &name).await
+    signed_in(&app, peer, jar, &name, &hash).await
 }
 
 /// Log out
