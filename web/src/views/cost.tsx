@@ -235,14 +235,13 @@ function Figures({ summary, failed }: { summary: UsageSummaryView | null; failed
   if (!summary) {
     return (
       <section class="co-figs" aria-busy={!failed}>
-        {[t.today, t.yesterday, t.thisMonth, t.total].map((label) => (
+        {[t.today, t.yesterday, t.thisMonth, t.total, t.forecast(wall(serverNow()).month)].map((label) => (
           <div key={label}>
             <span class="l">{label}</span>
             <div class="big">{failed ? '–' : <span class="sk w48" />}</div>
             <small>{failed ? '' : <span class="sk w48" />}</small>
           </div>
         ))}
-        <div />
       </section>
     );
   }
