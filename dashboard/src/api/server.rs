@@ -117,7 +117,7 @@ pub(super) async fn make_backup(
             "A copy is being made. Wait until it is there.",
         ));
     }
-    let deed = Deed { action: "backup.make", subject: None, before: None, after: None };
+    let deed = Deed { action: "backup", subject: None, before: None, after: None };
     app.store.note(&by, &deed).await?;
     let state = state(&app).await?;
     Ok((StatusCode::ACCEPTED, Json(view(BackupState { running: true, ..state }))))

@@ -3,13 +3,19 @@
 import { computed, effect, signal } from '@preact/signals';
 import { ApiError, getFleetAt } from '../api/client';
 import { ms } from '../format/time';
-import { tick } from './clock';
+import { serverNow, tick } from './clock';
 import { Fleet, fleet } from './fleet';
 import { viewerZone } from './prefs';
 import { query, setQuery } from './router';
 
+/** The moment that an address names; null is the present. What is to come is not known: of it, the present is shown. */
+export function momentOf(search: URLSearchParams, now: number): number | null {
+  const at = ms(search.get('t'));
+  return at !== null && at < now ? at : null;
+}
+
 /** The moment that is looked at; null is the present. */
-export const pastAt = computed<number | null>(() => ms(query.value.get('t')));
+export const pastAt = computed<number | null>(() => momentOf(query.value, serverNow()));
 
 export const past = new Fleet();
 

@@ -3,7 +3,7 @@
 import { DAY } from '../format/days';
 
 /** Beginnings of actions: what belongs together. */
-export const KINDS = ['login', 'user.', 'device.', 'key.', 'token.', 'error_group.', 'alert.', 'backup'] as const;
+export const KINDS = ['login', 'user.', 'device.', 'key.', 'token.', 'error_group.', 'alert.', 'backup', 'two_factor.', 'status_page.'] as const;
 export const WITHIN = ['24h', '7d', '30d', 'all'] as const;
 export type Within = (typeof WITHIN)[number];
 const LENGTH: Readonly<Record<Within, number | null>> = { '24h': DAY, '7d': 7 * DAY, '30d': 30 * DAY, all: null };

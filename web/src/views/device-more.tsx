@@ -17,6 +17,7 @@ import { fleet } from '../state/fleet';
 import { newestError } from '../state/fleet-news';
 import { useLoad, type Loaded } from '../state/load';
 import { viewerZone } from '../state/prefs';
+import { outageText } from './reason';
 
 const DAY = 86_400_000;
 const RENEW = { everyMs: 60_000 };
@@ -188,9 +189,8 @@ export function UptimePanel({ id }: { id: string }) {
       <Days days={there?.days ?? []} />
       {there && there.outages.items.length === 0 ? <p class="empty-p">{t.noOutages}</p> : null}
       {there?.outages.items.map((outage) => {
-        const labels: Record<string, string> = words.value.label;
         const reasons: Record<string, string> = words.value.device.gapReason;
-        const said = outage.label ? labels[outage.label] : outage.reason ? reasons[outage.reason] : null;
+        const said = outage.label === null && outage.reason !== null ? reasons[outage.reason] : outageText(words.value, outage);
         const from = ms(outage.from) ?? 0;
         return (
           <div key={outage.no} class="it out">

@@ -8,6 +8,7 @@ describe('the time that is shown', () => {
     ['range=7d', { live: '7d' }],
     ['range=nonsense', { live: '24h' }],
     ['from=2026-11-20T06:00:00Z&to=2026-11-20T07:00:00Z', { live: null, from: Date.UTC(2026, 10, 20, 6), to: Date.UTC(2026, 10, 20, 7) }],
+    ['from=1999-11-20T06:00:00Z&to=2026-11-20T06:00:00Z', { live: null, from: Date.UTC(2024, 10, 20, 6), to: Date.UTC(2026, 10, 20, 6) }],
     ['from=2026-11-20T07:00:00Z&to=2026-11-20T06:00:00Z', { live: '24h' }],
   ])('%s', (text, want) => expect(parse(text)).toEqual(want));
 

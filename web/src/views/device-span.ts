@@ -28,7 +28,8 @@ export type Shown = { live: Range } | { live: null; from: number; to: number };
 
 export function parseShown(search: URLSearchParams): Shown {
   const [from, to] = [ms(search.get('from')), ms(search.get('to'))];
-  if (from !== null && to !== null && to - from >= 1000) return { live: null, from, to };
+  // Longer than anything is kept: its end.
+  if (from !== null && to !== null && to - from >= 1000) return { live: null, from: Math.max(from, to - LONGEST), to };
   const range = search.get('range');
   return { live: range !== null && Object.hasOwn(RANGES, range) ? (range as Range) : DEFAULT_RANGE };
 }

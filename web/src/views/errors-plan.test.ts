@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { ErrorGroupView } from '../api/types';
-import { bySort, compareVersions, groupParams, listParams, newest, newSince, planOf } from './errors-plan';
+import { bySort, groupParams, listParams, newest, newSince, planOf } from './errors-plan';
 
 const NOW = Date.parse('2026-11-20T06:30:20Z');
 
@@ -13,7 +13,6 @@ it('reads the address', () => {
 });
 
 it('knows which version is newer, and what came with it', () => {
-  expect(compareVersions('2026.9.10', '2026.9.9')).toBeGreaterThan(0);
   expect(newest(['2026.9.6', null, '2026.10.1', '2026.9.12'])).toBe('2026.10.1');
   const group = (versions: string[]): ErrorGroupView => ({ versions }) as ErrorGroupView;
   expect(newSince(group(['2026.9.6']), '2026.9.6')).toBe('2026.9.6');

@@ -2,6 +2,7 @@
 
 import type { ErrorGroupView, ErrorRowView } from '../api/types';
 import { DAY } from '../format/days';
+import { compareVersions } from '../list/versions';
 
 export const LEVELS = ['crash', 'exception', 'error', 'warning', 'unknown'] as const;
 export type Level = (typeof LEVELS)[number];
@@ -69,17 +70,6 @@ export const newestFirst = (a: ErrorRowView, b: ErrorRowView): number => (a.at <
 export function bySort(sort: Sort): (a: ErrorGroupView, b: ErrorGroupView) => number {
   const value = (group: ErrorGroupView): number => (sort === 'count' ? group.count : Date.parse(sort === 'first_seen' ? group.first_seen_at : group.last_seen_at));
   return (a, b) => value(b) - value(a) || (a.fingerprint < b.fingerprint ? 1 : -1);
-}
-
-/** The numbers in a version, for comparing: `2026.9.10` is newer than `2026.9.9`. */
-export function compareVersions(a: string, b: string): number {
-  const parts = (text: string): number[] => text.split(/[^0-9]+/).map(Number);
-  const [left, right] = [parts(a), parts(b)];
-  for (let i = 0; i < Math.max(left.length, right.length); i++) {
-    const difference = (left[i] ?? 0) - (right[i] ?? 0);
-    if (difference !== 0) return difference;
-  }
-  return 0;
 }
 
 /** The newest version that runs anywhere, if more than one does or did. */

@@ -341,7 +341,7 @@ function Groups({ plan }: { plan: Plan }) {
   const { problem, run } = useRollback();
   fleet.shape.value;
   const version = newest(fleet.all().map((device) => device.openclaw?.version));
-  const filtered = plan.q !== '' || plan.levels.length > 0 || plan.device !== null || plan.within !== 'all' || plan.state !== 'all';
+  const filtered = plan.q !== '' || plan.levels.length > 0 || plan.device !== null || plan.within !== 'all' || plan.state !== 'open';
   if (!pages.loaded) return <Unloaded pages={pages} />;
   return (
     <>

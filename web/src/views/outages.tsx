@@ -18,6 +18,7 @@ import { deviceHref, query, setQuery } from '../state/router';
 import '../styles/lists.css';
 import '../styles/outages.css';
 import { LABELS, listParams, planOf, uptimes, WINDOWS, WITHIN, type Label, type Plan } from './outages-plan';
+import { outageText } from './reason';
 import { viewTitle } from './title';
 
 const PAGE = 200;
@@ -29,6 +30,13 @@ const AT_ONCE = 4;
 const SHAPE: Readonly<Record<Label, Shape>> = { host_rebooted: 'restart', machine_slept: 'offline', gateway_crashed: 'gwdown', agent_restarted: 'restart', server_down: 'maint', network_only: 'notice', unknown: 'never' };
 
 const labelOf = (outage: OutageView): Label => outage.label ?? 'unknown';
+
+/** Why the list is empty. */
+function noneText(plan: Plan): string {
+  const t = words.value.outages;
+  if (plan.device || plan.label) return t.noneFound;
+  return plan.within === 'all' ? t.none : plan.within === '30d' ? t.noneLately : t.noneFound;
+}
 
 export function Outages() {
   const t = words.value.outages;
@@ -98,7 +106,7 @@ function List({ plan }: { plan: Plan }) {
   const lasting = pages.rows.filter((row) => row.to === null).length;
   // What lasts needs somebody; what is over has its place in time.
   const rows = [...pages.rows].sort((a, b) => Number(a.to !== null) - Number(b.to !== null));
-  if (pages.rows.length === 0) return <div class="empty">{plan.device || plan.label || plan.within !== 'all' ? t.noneFound : t.none}</div>;
+  if (pages.rows.length === 0) return <div class="empty">{noneText(plan)}</div>;
   return (
     <>
       {lasting > 0 ? (
@@ -133,7 +141,7 @@ function List({ plan }: { plan: Plan }) {
                   </th>
                   <td class="ou-w">
                     <Glyph shape={to === null ? 'offline' : SHAPE[label]} />
-                    <span>{to === null ? t.still : label === 'network_only' && row.openclaw_kept_running !== true ? t.networkOnly : t.label[label]}</span>
+                    <span>{to === null ? t.still : outageText(words.value, row)}</span>
                     {row.reason !== null && to === null ? <small class="dim">{reasonOf(row.reason)}</small> : null}
                   </td>
                   <td class="r" title={dateTime(from)}>{clockShort(from, now)}</td>

@@ -74,6 +74,9 @@ function Broken() {
             <>
               <span class="big num err">{figure}</span> <span class="hl">{rest}</span>
             </>
+          ) : counts.all === 0 ? (
+            // Devices that there are and none to show: before the first one, or the past is still on its way.
+            <span class="hl">{words.value.past.nothing}</span>
           ) : (
             <span class="hl fine">
               <Glyph shape="online" />

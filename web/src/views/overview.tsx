@@ -241,6 +241,7 @@ function Waiters() {
 function List() {
   const t = words.value.overview;
   const { lines } = arranged.value;
+  if (lines.length === 0 && shown.value.counts.value.all === 0) return <p class="empty">{words.value.past.nothing}</p>;
   if (lines.length === 0) {
     return (
       <p class="empty">
@@ -263,20 +264,24 @@ function Empty() {
       <div>
         <h1>{t.empty.title}</h1>
         <p>{t.empty.text}</p>
-        <ol>
-          {t.empty.steps.map((step) => (
-            <li key={step}>{step}</li>
-          ))}
-        </ol>
         {isAdmin() ? (
-          <button class="btn pri tall" type="button" onClick={() => { dialog.value = { kind: 'add', waitingFor: null }; }}>
-            <Icon name="plus" size={14} />
-            {t.add.title}
-          </button>
-        ) : null}
-        <p class="hint">
-          {t.empty.bulk} <code class="mono">{BULK}</code>
-        </p>
+          <>
+            <ol>
+              {t.empty.steps.map((step) => (
+                <li key={step}>{step}</li>
+              ))}
+            </ol>
+            <button class="btn pri tall" type="button" onClick={() => { dialog.value = { kind: 'add', waitingFor: null }; }}>
+              <Icon name="plus" size={14} />
+              {t.add.title}
+            </button>
+            <p class="hint">
+              {t.empty.bulk} <code class="mono">{BULK}</code>
+            </p>
+          </>
+        ) : (
+          <p class="hint">{t.empty.viewer}</p>
+        )}
       </div>
       <div class="ghost" aria-hidden="true">
         <div class="gh">{t.empty.preview}</div>

@@ -1,4 +1,4 @@
-import type { DeviceView } from '../api/types';
+import type { DeviceView, OutageView } from '../api/types';
 import { clockShort, ms } from '../format/time';
 import type { Messages } from '../i18n/messages';
 import { stateOf } from '../state/fleet';
@@ -35,6 +35,12 @@ export function offlineText(t: Messages, code: string | null): string {
   if (code === null || code === '') return t.reason.unknown;
   const { other, ...known } = t.reason;
   return Object.hasOwn(known, code) ? known[code as keyof typeof known] : other(code.replaceAll('_', ' '));
+}
+
+/** What an outage was. That OpenClaw kept running is said only where it was measured. */
+export function outageText(t: Messages, outage: OutageView): string {
+  const label = outage.label ?? 'unknown';
+  return label === 'network_only' && outage.openclaw_kept_running !== true ? t.outages.networkOnly : t.outages.label[label];
 }
 
 /** The time of the last values of a device that is not online. */
