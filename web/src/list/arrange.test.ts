@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { DeviceView } from '../api/types';
-import { arrange, DEFAULT_SORT, nextSort, parseSort, sortText, type Wish, inRows } from './arrange';
+import { arrange, byName, DEFAULT_SORT, nextSort, parseSort, sortText, type Wish, inRows } from './arrange';
 import { matches, parseSearch } from './search';
 
 function device(name: string, change: Partial<DeviceView> = {}): DeviceView {
@@ -81,4 +81,9 @@ describe('cards side by side', () => {
     const rows = inRows([card('a', true), card('b'), card('c'), card('d'), card('e')], 3);
     expect(rows.map((row) => (row.kind === 'cards' ? row.cards.map((each) => each.id).join('') : '-'))).toEqual(['a', 'bcd', 'e']);
   });
+});
+
+it('sorts plain lists as people read names', () => {
+  const list = ['pi-10', 'Attic', 'pi-2', 'barn'].map((name) => ({ id: name, name }) as DeviceView);
+  expect(list.sort(byName('en')).map(({ name }) => name)).toEqual(['Attic', 'barn', 'pi-2', 'pi-10']);
 });

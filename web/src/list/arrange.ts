@@ -92,10 +92,19 @@ function valueOf(device: DeviceView, key: SortKey): number | string | null {
   }
 }
 
+/** How a person of that language sorts names: `pi-2` before `pi-10`. */
+const collator = (lang: string): Intl.Collator => new Intl.Collator(lang, { numeric: true, sensitivity: 'base' });
+
+/** The order of devices in a plain list. */
+export function byName(lang: string): (a: DeviceView, b: DeviceView) => number {
+  const names = collator(lang);
+  return (a, b) => names.compare(a.name, b.name) || (a.id < b.id ? -1 : 1);
+}
+
 export function arrange(devices: readonly DeviceView[], wish: Wish): Arranged {
   const terms = parseSearch(wish.search);
   const hits = devices.filter((device) => (wish.state === null || stateOf(device) === wish.state) && matches(terms, device));
-  const names = new Intl.Collator(wish.lang, { numeric: true, sensitivity: 'base' });
+  const names = collator(wish.lang);
   const sign = wish.sort.descending ? -1 : 1;
   const keyed = hits.map((device) => ({ device, value: valueOf(device, wish.sort.key), since: sinceOf(device) ?? 0 }));
   keyed.sort((a, b) => {

@@ -1,12 +1,14 @@
 import { words } from '../i18n';
+import { byName } from '../list/arrange';
 import { fleet } from '../state/fleet';
+import { prefs } from '../state/prefs';
 import { Icon } from './icon';
 
 /** One of the devices, or all of them. */
 export function DevicePick({ id, value, set }: { id: string; value: string | null; set: (device: string | null) => void }) {
   const t = words.value.pick;
   fleet.shape.value;
-  const devices = fleet.all().sort((a, b) => (a.name < b.name ? -1 : 1));
+  const devices = fleet.all().sort(byName(prefs.value.lang));
   const known = value === null || devices.some((device) => device.id === value);
   return (
     <>

@@ -5,6 +5,7 @@ import { DAY, plusDays } from '../format/days';
 import { oneLine } from '../format/text';
 import { clockShort, dateTime, ms, span } from '../format/time';
 import { words } from '../i18n';
+import { byName } from '../list/arrange';
 import { explain } from '../parts/form';
 import { Glyph, type Shape } from '../parts/glyph';
 import { More } from '../parts/more';
@@ -13,7 +14,7 @@ import { serverNow, tick } from '../state/clock';
 import { fleet } from '../state/fleet';
 import { useLoad } from '../state/load';
 import { usePages } from '../state/pages';
-import { viewerZone } from '../state/prefs';
+import { prefs, viewerZone } from '../state/prefs';
 import { deviceHref, query, setQuery } from '../state/router';
 import '../styles/lists.css';
 import '../styles/outages.css';
@@ -181,8 +182,9 @@ async function inTurn<T>(ask: () => Promise<T>): Promise<T> {
 function Uptimes({ device }: { device: string | null }) {
   const t = words.value.outages;
   fleet.shape.value;
-  const all = fleet.all().sort((a, b) => (a.name < b.name ? -1 : 1));
+  const all = fleet.all().sort(byName(prefs.value.lang));
   const devices = device === null ? all : all.filter((one) => one.id === device);
+  if (all.length === 0) return <div class="empty">{words.value.empty.title}</div>;
   return (
     <div class="ls-body ou-scroll">
       <p class="ou-note dim">{t.notCounted}</p>

@@ -6,7 +6,7 @@ import type { AddedKeyView, KeyView } from '../api/types';
 import { date, ms } from '../format/time';
 import { words } from '../i18n';
 import { Ask } from '../parts/ask';
-import { DevicePick } from '../parts/device-pick';
+import { DeviceTicks } from '../parts/device-ticks';
 import { Dialog } from '../parts/dialog';
 import { AreaField, Choice, fieldText, TextField } from '../parts/form';
 import { Icon } from '../parts/icon';
@@ -159,7 +159,7 @@ function Add({ close, done }: { close: () => void; done: (key: AddedKeyView & { 
           {kind === 'reader' ? (
             <>
               <Choice label={t.accessKeys.which} options={[[0, t.accessKeys.all], [1, t.accessKeys.only]]} value={some ? 1 : 0} set={(value) => setSome(value === 1)} />
-              {some ? <DevicePick chosen={devices} set={setDevices} /> : null}
+              {some ? <DeviceTicks chosen={devices} set={setDevices} /> : null}
               {fieldText(work.refused, 'devices') ? <p class="bad">{fieldText(work.refused, 'devices')}</p> : null}
             </>
           ) : (

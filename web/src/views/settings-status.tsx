@@ -2,7 +2,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { getStatusPage, putStatusPage } from '../api/client';
 import type { StatusPageView } from '../api/types';
 import { words } from '../i18n';
-import { DevicePick } from '../parts/device-pick';
+import { DeviceTicks } from '../parts/device-ticks';
 import { AreaField, Check, fieldText, Problem, TextField } from '../parts/form';
 import { Icon } from '../parts/icon';
 import { Loading, useLoad, type Loaded } from '../parts/load';
@@ -102,7 +102,7 @@ function Form({ page, kept }: { page: Loaded<StatusPageView>; kept: StatusPageVi
             })}
           </ol>
           {fieldText(work.refused, 'devices') ? <p class="bad">{fieldText(work.refused, 'devices')}</p> : null}
-          <DevicePick chosen={draft.devices} set={(devices) => put({ devices })} />
+          <DeviceTicks chosen={draft.devices} set={(devices) => put({ devices })} />
         </div>
       </div>
       <div class="foot">

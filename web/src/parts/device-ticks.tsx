@@ -1,20 +1,22 @@
 import { useState } from 'preact/hooks';
 import type { DeviceView } from '../api/types';
 import { words } from '../i18n';
+import { byName } from '../list/arrange';
 import { fleet } from '../state/fleet';
+import { prefs } from '../state/prefs';
 import { Check } from './form';
 
 /** More than this are found by typing. */
 const MOST = 60;
 
 /** Devices to tick. */
-export function DevicePick({ chosen, set }: { chosen: readonly string[]; set: (ids: string[]) => void }) {
+export function DeviceTicks({ chosen, set }: { chosen: readonly string[]; set: (ids: string[]) => void }) {
   const t = words.value.accessKeys;
   const [find, setFind] = useState('');
   fleet.shape.value;
   const wanted = find.trim().toLowerCase();
   const match = (device: DeviceView): boolean => wanted === '' || device.name.toLowerCase().includes(wanted) || device.tags.some((tag) => tag.toLowerCase() === wanted);
-  const all = fleet.all().filter(match).sort((a, b) => a.name.localeCompare(b.name));
+  const all = fleet.all().filter(match).sort(byName(prefs.value.lang));
   return (
     <div class="dpick">
       <input class="in" type="search" value={find} placeholder={t.find} aria-label={t.find} onInput={(event) => setFind(event.currentTarget.value)} />
