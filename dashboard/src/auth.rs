@@ -218,10 +218,15 @@ pub struct PasswordError;
 
 /// Why a name or password cannot be one: the field, and what to do.
 pub fn check_credentials(name: &str, password: &str) -> Result<(), (&'static str, &'static str)> {
-    let name_ok =
-        (1..=64).contains(&name.chars().count()) && !name.chars().any(|c| c.is_control() || c == ' ');
+    let name_ok = (1..=64).contains(&name.chars().count())
+        && !name.chars().any(|c| store::unseen(c) || c.is_whitespace())
+        // In an address these are no names: whoever had one could not be changed any more.
+        && !matches!(name, "." | "..");
     if !name_ok {
-        return Err(("name", "A name has 1 to 64 characters and no spaces."));
+        return Err((
+            "name",
+            "A name has 1 to 64 characters that can be seen, no spaces, and not only dots.",
+        ));
     }
     if password.chars().count() < 12 {
         return Err(("password", "A password has at least 12 characters."));
@@ -395,6 +400,28 @@ mod tests {
         assert_eq!(bearer("bearer x "), Some("x"));
         assert_eq!(bearer("Basic eDp5"), None);
         assert_eq!(bearer("Bearer"), None);
+    }
+
+    #[test]
+    fn a_name_can_be_seen_and_stands_in_an_address() {
+        for name in ["ann", "Zoë", "小林", "a/b?c", "..."] {
+            assert_eq!(check_credentials(name, "correct horse battery"), Ok(()), "{name}");
+        }
+        for name in [
+            "",
+            " ",
+            "a b",
+            "a\u{3000}b",
+            "a\0b",
+            ".",
+            "..",
+            "admin\u{200b}",
+            "\u{202e}nimda",
+            &"a".repeat(65),
+        ] {
+            let refused = check_credentials(name, "correct horse battery").unwrap_err();
+            assert_eq!(refused.0, "name", "{name:?}");
+        }
     }
 
     #[tokio::test]

@@ -69,7 +69,7 @@ pub use page::{Page, Place};
 pub use people::{Login, PersonInfo, PersonRefusal, Role};
 pub use prices::{EMBEDDED as EMBEDDED_PRICES, Estimate, FlatRate, Models, Price, PriceError, Prices, Rates};
 pub use record::{Fact, Record, Verdict};
-pub use registry::{KeyInfo, NewKey, Refusal};
+pub use registry::{KeyInfo, NewKey, Refusal, unseen};
 pub use retained::RetainedRow;
 pub use retention::{Expiring, Keep, Sizes};
 pub use sample_rows::{SamplePlace, SampleRecord};

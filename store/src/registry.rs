@@ -72,7 +72,7 @@ pub struct KeyInfo {
 }
 
 /// Characters that cannot be seen, or that change how others are: two names must not look alike by them.
-fn unseen(c: char) -> bool {
+pub fn unseen(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }

@@ -15,9 +15,10 @@ use crate::views::rfc3339;
 /// A name of something that people made.
 fn name(text: &str) -> Result<String, ApiError> {
     let name = text.trim();
-    let fine = (1..=64).contains(&name.chars().count()) && !name.chars().any(char::is_control);
-    fine.then(|| name.to_owned())
-        .ok_or_else(|| ApiError::invalid("name", "A name has 1 to 64 characters and no line breaks."))
+    let fine = (1..=64).contains(&name.chars().count()) && !name.chars().any(store::unseen);
+    fine.then(|| name.to_owned()).ok_or_else(|| {
+        ApiError::invalid("name", "A name has 1 to 64 characters that can be seen, on one line.")
+    })
 }
 
 /// All tokens
