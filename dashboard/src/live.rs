@@ -26,9 +26,10 @@ use crate::views::{DeviceView, rfc3339};
 const ALIVE_EVERY: Duration = Duration::from_secs(10);
 /// A browser that does not read for this long is let go; it comes back for a snapshot.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
-/// Messages of a browser between two of our `alive`: pings, each of which is answered, and the answers of one that does
-/// not read pile up; and what it looks at, which a page tells while somebody scrolls.
-const MAX_MESSAGES: u32 = 200;
+/// Pings of a browser between two of our `alive`. Each is answered, and the answers of one that does not read pile up.
+const MAX_PINGS: u32 = 20;
+/// How often a page says what it looks at between two of our `alive`: while somebody scrolls, several times a second.
+const MAX_WISHES: u32 = 200;
 const LOGIN_ENDED: u16 = 4401;
 const GOING_AWAY: u16 = 1001;
 const AGAINST_POLICY: u16 = 1008;
@@ -242,7 +243,7 @@ async fn serve(app: App, viewer: Viewer, zone: Zone, socket: WebSocket) {
     let mut alive = interval(ALIVE_EVERY);
     alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
     alive.reset();
-    let mut messages = 0;
+    let (mut pings, mut wishes) = (0, 0);
     let mut gathered = Gathered::default();
     let mut days = sender.days(&app);
     if sender.snapshot(&app).await.is_err() {
@@ -272,15 +273,22 @@ async fn serve(app: App, viewer: Viewer, zone: Zone, socket: WebSocket) {
                 }
             }
             message = sender.socket.recv() => {
-                messages += 1;
-                if messages > MAX_MESSAGES {
-                    return sender.close(AGAINST_POLICY, "too many messages").await;
-                }
                 match message {
                     // Pings are answered by the library.
-                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => {
+                        pings += 1;
+                        if pings > MAX_PINGS {
+                            return sender.close(AGAINST_POLICY, "too many pings").await;
+                        }
+                    }
+                    Some(Ok(Message::Text(_))) if wishes == MAX_WISHES => {
+                        return sender.close(AGAINST_POLICY, "too many messages").await;
+                    }
                     Some(Ok(Message::Text(text))) => match serde_json::from_str(&text) {
-                        Ok(Said::Watch { devices, others }) => gathered.watch(devices, others),
+                        Ok(Said::Watch { devices, others }) => {
+                            wishes += 1;
+                            gathered.watch(devices, others);
+                        }
                         Err(_) => return sender.close(AGAINST_POLICY, "not a message of this version").await,
                     },
                     _ => return,
@@ -294,7 +302,7 @@ async fn serve(app: App, viewer: Viewer, zone: Zone, socket: WebSocket) {
                 Ok(())
             }
             _ = alive.tick() => {
-                messages = 0;
+                (pings, wishes) = (0, 0);
                 // A login also ends by time, and by the command line.
                 if !still_good(&viewer.proof, &app).await {
                     return sender.close(LOGIN_ENDED, "the login has ended").await;

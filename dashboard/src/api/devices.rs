@@ -3,6 +3,7 @@ use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
+use bytes::Bytes;
 use protocol::{ApiKey, DeviceId};
 use store::{DeviceKind, Zone};
 
@@ -197,10 +198,15 @@ pub(super) async fn rotate_key(
     Admin(by): Admin,
     headers: HeaderMap,
     Path(id): Path<String>,
-    rotation: Result<Option<Json<Rotation>>, JsonRejection>,
+    body: Bytes,
 ) -> Result<Json<AddedDeviceView>, ApiError> {
-    let (id, Rotation { overlap_h }) =
-        (device_id(&id)?, rotation?.map(|Json(rotation)| rotation).unwrap_or_default());
+    let id = device_id(&id)?;
+    // Scripts of before send no body, some of them with the content type of one.
+    let Rotation { overlap_h } = if body.is_empty() {
+        Rotation::default()
+    } else {
+        Json::from_bytes(&body).map(|Json(rotation)| rotation)?
+    };
     if overlap_h > MAX_OVERLAP_H {
         return Err(ApiError::invalid("overlap_h", format!("At most {MAX_OVERLAP_H} hours.")));
     }
