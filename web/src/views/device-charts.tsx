@@ -322,7 +322,7 @@ export function Charts({ id, onStep }: { id: string; onStep: (ms: number) => voi
                 )),
               )
             : null}
-          {selection.span ? <div class="sel" style={{ left: `${left + selection.span[0]}px`, width: `${selection.span[1] - selection.span[0]}px` }} /> : null}
+          {selection.span ? <div class="zspan" style={{ left: `${left + selection.span[0]}px`, width: `${selection.span[1] - selection.span[0]}px` }} /> : null}
           {cursor && !isNarrow ? (
             <div class="tip num" style={{ left: `${NAMES + cursor.x}px` }}>
               {lengthOf(shown) > RANGES['6h'].ms ? clockShort(cursor.time, serverNow()) : clock(cursor.time)}
