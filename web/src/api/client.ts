@@ -134,7 +134,7 @@ export const getSession = (): Promise<SessionView> => request('GET', '/api/v1/se
 export const setUp = (form: SetupForm): Promise<SessionView> => request('POST', '/api/v1/setup', { body: form, entering: true });
 export const logIn = (form: LoginForm): Promise<SessionView> => request('POST', '/api/v1/login', { body: form, entering: true });
 export const logOut = (): Promise<void> => request('POST', '/api/v1/logout', { entering: true });
-export const getDevices = (): Promise<DeviceView[]> => request('GET', '/api/v1/devices');
+export const getDevices = (zone: string): Promise<DeviceView[]> => request('GET', `/api/v1/devices?${zoned(zone)}`);
 export const getDevice = (id: string, signal?: AbortSignal): Promise<DeviceDetailView> => request('GET', device(id), { signal });
 export const addDevice = (form: NewDevice): Promise<AddedDeviceView> => request('POST', '/api/v1/devices', { body: form });
 export const patchDevice = (id: string, patch: DevicePatch): Promise<DeviceView> => request('PATCH', device(id), { body: patch });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { SeriesView, LatestView, SamplesView } from '../api/types';
-import { append, emptyHistory, fromSamples, gapLimit, gaps, line, nearest, peak, trim } from './series';
+import { append, emptyHistory, fromSamples, gapLimit, gaps, lateSpans, line, nearest, peak, reasonOf, ribbon, trim } from './series';
 
 const T0 = Date.parse('2026-11-20T06:00:00.000Z');
 const at = (s: number) => new Date(T0 + s * 1000).toISOString();
@@ -88,5 +88,39 @@ describe('history', () => {
   it('knows its own rhythm and peak', () => {
     expect(gapLimit(fromSamples(samples(10, [1, 2, 3, 4])))).toBe(35_000);
     expect(peak(fromSamples(samples(10, [1, 40, 3])), ['cpu', 'up'])).toBe(42);
+  });
+});
+
+describe('how the device was', () => {
+  const view = (states: (string | null)[], more: Partial<SamplesView> = {}): SamplesView => ({ ...samples(30, states.map((state) => (state === null ? null : 10))), openclaw: states, late: states.map(() => false), ...more });
+  const told = (history: ReturnType<typeof fromSamples>, seconds: number) => ribbon(history, T0, T0 + seconds * 1000).map(({ kind, from, to }) => `${kind} ${(from - T0) / 1000}-${(to - T0) / 1000}`);
+
+  it('joins what is alike and tells trouble by its kind', () => {
+    const history = fromSamples(view(['running', 'running', 'degraded', 'stopped', 'hung', 'running', 'running']));
+    expect(told(history, 210)).toEqual(['ok 0-60', 'warn 60-90', 'error 90-120', 'error 120-150', 'ok 150-210']);
+  });
+
+  it('cuts absences out of what was measured meanwhile, and lays the server over nothing', () => {
+    const gapsOf = [
+      { from: at(60), to: at(120), reason: 'network_only' },
+      { from: at(150), to: at(165), reason: 'server_down' },
+    ];
+    const history = fromSamples(view(['running', 'running', 'running', 'running', 'running', 'running', 'running'], { gaps: gapsOf }));
+    expect(told(history, 210)).toEqual(['ok 0-60', 'offline 60-120', 'ok 120-210', 'server 150-165']);
+    expect(reasonOf(history, [T0 + 70_000, T0 + 100_000])).toBe('network_only');
+    expect(reasonOf(history, [T0, T0 + 50_000])).toBeNull();
+  });
+
+  it('lets an absence that lasts reach the edge, and says nothing of a silence without a reason', () => {
+    const history = fromSamples(view(['running', 'running', null, null, null, null, null, null, null, null], { gaps: [{ from: at(240), to: null, reason: 'connection_lost' }] }));
+    expect(told(history, 300)).toEqual(['ok 0-135', 'offline 240-300']);
+  });
+
+  it('marks what was back-filled, from the point before', () => {
+    const history = fromSamples(view(Array<string>(8).fill('running'), { late: [false, false, true, true, false, false, true, false] }));
+    expect(lateSpans(history).map(([from, to]) => [(from - T0) / 1000, (to - T0) / 1000])).toEqual([
+      [30, 90],
+      [150, 180],
+    ]);
   });
 });

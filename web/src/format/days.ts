@@ -50,9 +50,3 @@ export function dayKey(at: number): string {
 
 /** `2026-11` */
 export const monthKey = (at: number): string => dayKey(at).slice(0, 7);
-
-/** The midnight of a key like `2026-11-20` or `2026-11`; null for other texts. */
-export function parseDay(text: string | null): number | null {
-  const found = /^(\d{4})-(\d{2})(?:-(\d{2}))?$/.exec(text ?? '');
-  return found ? moment(Number(found[1]), Number(found[2]), Number(found[3] ?? 1)) : null;
-}

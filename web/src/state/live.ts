@@ -18,8 +18,6 @@ export const liveState = signal<LiveState>(initial);
 export const liveNow = computed(() => liveWord(liveState.value));
 /** Grows with each snapshot: whoever keeps history of its own asks again for what it missed. */
 export const snapshots = signal(0);
-/** Whose days usage is told by. REST, where the live connection cannot be made, tells days of UTC. */
-export const dayZone = signal('UTC');
 /** Why the server can record nothing now. */
 export const trouble = signal<Trouble>(null);
 
@@ -52,7 +50,6 @@ export function connectFleet(loginEnded: () => void): () => void {
     if (frame.type === 'snapshot' || frame.type === 'alive') firing.value = frame.firing;
     if (frame.type === 'snapshot') {
       snapshots.value += 1;
-      dayZone.value = frame.zone;
     }
     if (!fleet.apply(frame) || planned !== null) return;
     planned = requestAnimationFrame(flush);
@@ -61,7 +58,7 @@ export function connectFleet(loginEnded: () => void): () => void {
   };
   // Where the live connection cannot be made at all (a proxy in between), the page still shows what REST says.
   const fallback = async (): Promise<void> => {
-    const devices = await getDevices();
+    const devices = await getDevices(viewerZone.peek());
     // Live meanwhile, or the login that asked has ended.
     if (['live', 'stopped'].includes(liveState.peek().phase)) return;
     fleet.apply({ type: 'snapshot', devices });

@@ -9,6 +9,7 @@ import { Glyph } from '../parts/glyph';
 import { More } from '../parts/more';
 import { DevicePick } from '../parts/pick';
 import { Age } from '../parts/values';
+import { Unloaded } from '../parts/unloaded';
 import { tick } from '../state/clock';
 import { firing } from '../state/fleet-news';
 import { usePages, type Pages } from '../state/pages';
@@ -81,28 +82,15 @@ export function Alerts() {
       ) : null}
       {loaded ? (
         <Loaded plan={plan} now={now} past={past} acknowledge={acknowledge} />
-      ) : error ? (
-        <div class="page-note" role="alert">
-          <p>
-            {t.failed} {explain(error)}
-          </p>
-          <button
-            type="button"
-            class="btn"
-            onClick={() => {
-              now.reload();
-              past.reload();
-            }}
-          >
-            {words.value.common.retry}
-          </button>
-        </div>
       ) : (
-        <div class="ls-sk" role="status" aria-busy="true" aria-label={words.value.common.loading}>
-          {Array.from({ length: 8 }, (_, i) => (
-            <span class="sk" key={i} style={{ width: `${90 - ((i * 19) % 35)}%` }} />
-          ))}
-        </div>
+        <Unloaded
+          error={error}
+          failed={t.failed}
+          reload={() => {
+            now.reload();
+            past.reload();
+          }}
+        />
       )}
     </div>
   );

@@ -4,9 +4,9 @@ import type { AuditEntryView } from '../api/types';
 import { oneLine } from '../format/text';
 import { clockShort, dateTime, ms } from '../format/time';
 import { words } from '../i18n';
-import { explain } from '../parts/form';
 import { More } from '../parts/more';
 import { Exports, Seg } from '../parts/pick';
+import { Unloaded } from '../parts/unloaded';
 import { serverNow, tick } from '../state/clock';
 import { usePages } from '../state/pages';
 import { deviceHref, query, setQuery } from '../state/router';
@@ -102,24 +102,7 @@ function List({ plan }: { plan: Plan }) {
   const t = words.value.auditLog;
   const key = JSON.stringify(plan);
   const pages = usePages<AuditEntryView>(key, (cursor, signal) => getAuditLog({ ...params(plan, serverNow()), limit: PAGE, cursor }, signal), { idOf: (row) => row.no, order: (a, b) => b.no - a.no, everyMs: EVERY_MS });
-  if (!pages.loaded) {
-    return pages.error ? (
-      <div class="page-note" role="alert">
-        <p>
-          {t.failed} {explain(pages.error)}
-        </p>
-        <button type="button" class="btn" onClick={pages.reload}>
-          {words.value.common.retry}
-        </button>
-      </div>
-    ) : (
-      <div class="ls-sk" role="status" aria-busy="true" aria-label={words.value.common.loading}>
-        {Array.from({ length: 10 }, (_, i) => (
-          <span class="sk" key={i} style={{ width: `${90 - ((i * 19) % 35)}%` }} />
-        ))}
-      </div>
-    );
-  }
+  if (!pages.loaded) return <Unloaded error={pages.error} failed={t.failed} reload={pages.reload} />;
   if (pages.rows.length === 0) return <div class="empty">{t.noneFound}</div>;
   return (
     <div class={`ls-body au-scroll ${pages.stale ? 'ls-stale' : ''}`} aria-busy={pages.stale}>

@@ -116,7 +116,7 @@ function hatching(colour: string): unknown {
 }
 
 /** Why a span has no values, in words: what the outage was, or why the device went. */
-export function gapText(reason: string | null): string {
+function gapText(reason: string | null): string {
   const t = words.peek();
   if (reason === null) return t.device.gap;
   const labels: Record<string, string> = t.label;

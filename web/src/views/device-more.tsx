@@ -18,6 +18,7 @@ import { newestError } from '../state/fleet-news';
 import { useLoad, type Loaded } from '../state/load';
 import { viewerZone } from '../state/prefs';
 import { outageText } from './reason';
+import { modelsOf, uptimeText } from './device-logic';
 
 const DAY = 86_400_000;
 const RENEW = { everyMs: 60_000 };
@@ -72,12 +73,6 @@ const Waiting = () => (
 );
 
 const SHADES = 4;
-
-/** Models of today, dearest first; those without a price by their tokens. */
-export function modelsOf(groups: readonly UsageGroupView[], today: string): UsageGroupView[] {
-  const weight = ({ usage }: UsageGroupView): number => (usage.cost_usd ?? 0) + usage.flat_rate_usd;
-  return groups.filter((group) => group.key === today).sort((a, b) => weight(b) - weight(a) || b.usage.tokens - a.usage.tokens);
-}
 
 export function TokensPanel({ id }: { id: string }) {
   const t = words.value.deviceMore;
@@ -144,13 +139,6 @@ interface There {
   windows: (UptimeView | undefined)[];
   days: UptimeView[];
   outages: OutageListView;
-}
-
-/** A percentage that says 100 only when it is. */
-export function uptimeText(pct: number | null): string | null {
-  if (pct === null) return null;
-  if (pct >= 100) return '100';
-  return (Math.floor(pct * 100) / 100).toFixed(pct < 99.99 && pct < 10 ? 1 : 2);
 }
 
 const LABEL_SHAPE: Record<string, Shape> = { gateway_crashed: 'gwdown', server_down: 'never', network_only: 'offline', host_rebooted: 'offline', machine_slept: 'offline', agent_restarted: 'notice' };

@@ -8,7 +8,7 @@ import { Glyph, type Shape } from '../parts/glyph';
 import { Age, Value } from '../parts/values';
 import { tick } from '../state/clock';
 
-export const GATEWAY_SHAPE: Record<GatewayView['state'], Shape> = {
+const GATEWAY_SHAPE: Record<GatewayView['state'], Shape> = {
   running: 'online',
   starting: 'notice',
   draining: 'notice',

@@ -17,7 +17,7 @@ export const RANGES = {
   '1y': { ms: 365 * DAY, points: 730 },
 } as const;
 export type Range = keyof typeof RANGES;
-export const DEFAULT_RANGE: Range = '24h';
+const DEFAULT_RANGE: Range = '24h';
 const POINTS = 600;
 /** Nothing is measured more often than this, and nothing is kept longer than that. */
 const SHORTEST = 5 * MINUTE;

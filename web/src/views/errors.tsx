@@ -14,6 +14,7 @@ import { More } from '../parts/more';
 import { DevicePick, Exports, Seg } from '../parts/pick';
 import { narrow } from '../parts/screen';
 import { Age } from '../parts/values';
+import { Unloaded } from '../parts/unloaded';
 import { serverNow, tick } from '../state/clock';
 import { dialog } from '../state/dialogs';
 import { fleet } from '../state/fleet';
@@ -175,28 +176,6 @@ function Empty({ filtered, none, noneFound }: { filtered: boolean; none: string;
   );
 }
 
-function Unloaded({ pages }: { pages: { error: unknown; reload: () => void } }) {
-  if (!pages.error) {
-    return (
-      <div class="ls-sk" role="status" aria-busy="true" aria-label={words.value.common.loading}>
-        {Array.from({ length: 12 }, (_, i) => (
-          <span class="sk" key={i} style={{ width: `${92 - ((i * 23) % 40)}%` }} />
-        ))}
-      </div>
-    );
-  }
-  return (
-    <div class="page-note" role="alert">
-      <p>
-        {words.value.errorLog.failed} {explain(pages.error)}
-      </p>
-      <button type="button" class="btn" onClick={pages.reload}>
-        {words.value.common.retry}
-      </button>
-    </div>
-  );
-}
-
 /** New errors come in by themselves; while one reads further down they wait above. */
 function useTail(plan: Plan): { pages: Pages<ErrorRowView>; shown: readonly ErrorRowView[]; waiting: number; show: () => void } {
   const minute = plan.within === 'all' ? '' : Math.floor(serverNow() / 3_600_000);
@@ -252,7 +231,7 @@ function Tail({ plan, no }: { plan: Plan; no: string | null }) {
   const { pages, shown, waiting, show } = useTail(plan);
   const height = narrow.value ? 66 : 28;
   const filtered = plan.q !== '' || plan.levels.length > 0 || plan.device !== null || plan.within !== 'all' || plan.fingerprint !== null;
-  if (!pages.loaded) return <Unloaded pages={pages} />;
+  if (!pages.loaded) return <Unloaded error={pages.error} failed={words.value.errorLog.failed} reload={pages.reload} />;
   if (shown.length === 0 && waiting === 0) return <Empty filtered={filtered} none={t.none} noneFound={t.noneFound} />;
   const heightOf = (): number => height;
   const kindOf = (): string => 'e';
@@ -342,7 +321,7 @@ function Groups({ plan }: { plan: Plan }) {
   fleet.shape.value;
   const version = newest(fleet.all().map((device) => device.openclaw?.version));
   const filtered = plan.q !== '' || plan.levels.length > 0 || plan.device !== null || plan.within !== 'all' || plan.state !== 'open';
-  if (!pages.loaded) return <Unloaded pages={pages} />;
+  if (!pages.loaded) return <Unloaded error={pages.error} failed={words.value.errorLog.failed} reload={pages.reload} />;
   return (
     <>
       {problem ? (

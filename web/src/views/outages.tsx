@@ -6,10 +6,10 @@ import { oneLine } from '../format/text';
 import { clockShort, dateTime, ms, span } from '../format/time';
 import { words } from '../i18n';
 import { byName } from '../list/arrange';
-import { explain } from '../parts/form';
 import { Glyph, type Shape } from '../parts/glyph';
 import { More } from '../parts/more';
 import { DevicePick, Seg } from '../parts/pick';
+import { Unloaded } from '../parts/unloaded';
 import { serverNow, tick } from '../state/clock';
 import { fleet } from '../state/fleet';
 import { useLoad } from '../state/load';
@@ -85,24 +85,7 @@ function List({ plan }: { plan: Plan }) {
     order: (a, b) => (a.from < b.from ? 1 : a.from > b.from ? -1 : b.no - a.no),
     everyMs: EVERY_MS,
   });
-  if (!pages.loaded) {
-    return pages.error ? (
-      <div class="page-note" role="alert">
-        <p>
-          {t.failed} {explain(pages.error)}
-        </p>
-        <button type="button" class="btn" onClick={pages.reload}>
-          {words.value.common.retry}
-        </button>
-      </div>
-    ) : (
-      <div class="ls-sk" role="status" aria-busy="true" aria-label={words.value.common.loading}>
-        {Array.from({ length: 10 }, (_, i) => (
-          <span class="sk" key={i} style={{ width: `${90 - ((i * 19) % 35)}%` }} />
-        ))}
-      </div>
-    );
-  }
+  if (!pages.loaded) return <Unloaded error={pages.error} failed={t.failed} reload={pages.reload} />;
   const now = tick.value;
   const lasting = pages.rows.filter((row) => row.to === null).length;
   // What lasts needs somebody; what is over has its place in time.

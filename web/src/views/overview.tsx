@@ -36,7 +36,7 @@ const asCards = computed(() => {
 });
 
 /** A wall display: no controls, and nothing that needs a hand. */
-export const onTheWall = computed(() => query.value.get('tv') === '1');
+const onTheWall = computed(() => query.value.get('tv') === '1');
 
 export function Overview() {
   const title = words.value.overview.title;

@@ -4,11 +4,11 @@ import type { FindingView, SecurityView } from '../api/types';
 import { oneLine, scrolls, visible } from '../format/text';
 import { dateTime, ms } from '../format/time';
 import { words } from '../i18n';
-import { explain } from '../parts/form';
 import { Glyph } from '../parts/glyph';
 import { Icon } from '../parts/icon';
 import { DevicePick, Seg } from '../parts/pick';
 import { Age } from '../parts/values';
+import { Unloaded } from '../parts/unloaded';
 import { tick } from '../state/clock';
 import { useLoad } from '../state/load';
 import { deviceHref, query, setQuery } from '../state/router';
@@ -89,21 +89,8 @@ export function Security() {
           )}
           <Blind devices={told.data} />
         </>
-      ) : told.error ? (
-        <div class="page-note" role="alert">
-          <p>
-            {t.failed} {explain(told.error)}
-          </p>
-          <button type="button" class="btn" onClick={told.reload}>
-            {words.value.common.retry}
-          </button>
-        </div>
       ) : (
-        <div class="ls-sk" role="status" aria-busy="true" aria-label={words.value.common.loading}>
-          {Array.from({ length: 8 }, (_, i) => (
-            <span class="sk" key={i} style={{ width: `${90 - ((i * 19) % 35)}%` }} />
-          ))}
-        </div>
+        <Unloaded error={told.error} failed={t.failed} reload={told.reload} />
       )}
     </div>
   );

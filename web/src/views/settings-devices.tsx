@@ -7,6 +7,7 @@ import { clockShort, date, ms } from '../format/time';
 import { words } from '../i18n';
 import { Ask } from '../parts/ask';
 import { Glyph } from '../parts/glyph';
+import { Heads } from '../parts/heads';
 import { Icon } from '../parts/icon';
 import { Loading, useLoad } from '../parts/load';
 import { RowMenu } from '../parts/row-menu';
@@ -53,16 +54,7 @@ export function DevicesSection() {
           return (
             <div class="scroll">
               <table class="t stack">
-                <thead>
-                  <tr>
-                    <th>{t.overview.columns.name}</th>
-                    <th>{t.settings.keySince}</th>
-                    <th>{t.settings.lastUsed}</th>
-                    <th>
-                      <span class="vh">{t.settings.actions}</span>
-                    </th>
-                  </tr>
-                </thead>
+                <Heads of={[t.overview.columns.name, t.settings.keySince, t.settings.lastUsed]} />
                 <tbody>
                   {devices.slice(0, most).map((device) => (
                     <Row key={device.id} device={device} keys={byDevice.get(device.id) ?? []} revoke={(key) => setRevoking({ key, name: device.name })} />

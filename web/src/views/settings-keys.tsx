@@ -9,6 +9,7 @@ import { Ask } from '../parts/ask';
 import { DeviceTicks } from '../parts/device-ticks';
 import { Dialog } from '../parts/dialog';
 import { AreaField, Choice, fieldText, TextField } from '../parts/form';
+import { Heads } from '../parts/heads';
 import { Icon } from '../parts/icon';
 import { Loading, useLoad } from '../parts/load';
 import { Line, Secret } from '../parts/secret';
@@ -39,19 +40,7 @@ export function KeysSection() {
           return (
             <div class="scroll">
               <table class="t stack">
-                <thead>
-                  <tr>
-                    <th>{t.settings.name}</th>
-                    <th>{t.accessKeys.kind}</th>
-                    <th>{t.accessKeys.reads}</th>
-                    <th>{t.accessKeys.publishes}</th>
-                    <th>{t.settings.lastUsed}</th>
-                    <th>{t.settings.created}</th>
-                    <th>
-                      <span class="vh">{t.settings.actions}</span>
-                    </th>
-                  </tr>
-                </thead>
+                <Heads of={[t.settings.name, t.accessKeys.kind, t.accessKeys.reads, t.accessKeys.publishes, t.settings.lastUsed, t.settings.created]} />
                 <tbody>
                   {shown.map((key) => (
                     <tr key={key.id}>

@@ -6,6 +6,7 @@ import { words } from '../i18n';
 import { Ask } from '../parts/ask';
 import { Dialog } from '../parts/dialog';
 import { Choice, fieldText, TextField } from '../parts/form';
+import { Heads } from '../parts/heads';
 import { Icon } from '../parts/icon';
 import { Loading, useLoad } from '../parts/load';
 import { Line, Secret } from '../parts/secret';
@@ -40,18 +41,7 @@ export function TokensSection() {
           ) : (
             <div class="scroll">
               <table class="t stack">
-                <thead>
-                  <tr>
-                    <th>{t.settings.name}</th>
-                    <th>{t.users.role}</th>
-                    <th>{t.settings.lastUsed}</th>
-                    <th>{t.tokens.expires}</th>
-                    <th>{t.settings.created}</th>
-                    <th>
-                      <span class="vh">{t.settings.actions}</span>
-                    </th>
-                  </tr>
-                </thead>
+                <Heads of={[t.settings.name, t.users.role, t.settings.lastUsed, t.tokens.expires, t.settings.created]} />
                 <tbody>
                   {list.map((token) => {
                     const ends = ms(token.expires_at);

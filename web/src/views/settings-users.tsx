@@ -6,6 +6,7 @@ import { words } from '../i18n';
 import { Ask } from '../parts/ask';
 import { Choice, fieldText, TextField } from '../parts/form';
 import { Glyph } from '../parts/glyph';
+import { Heads } from '../parts/heads';
 import { Icon } from '../parts/icon';
 import { Loading, useLoad } from '../parts/load';
 import { RowMenu } from '../parts/row-menu';
@@ -37,18 +38,7 @@ export function UsersSection() {
         {(list) => (
           <div class="scroll">
             <table class="t stack">
-              <thead>
-                <tr>
-                  <th>{t.settings.name}</th>
-                  <th>{t.users.role}</th>
-                  <th>{t.users.twoFactor}</th>
-                  <th>{t.users.lastLogin}</th>
-                  <th>{t.settings.created}</th>
-                  <th>
-                    <span class="vh">{t.settings.actions}</span>
-                  </th>
-                </tr>
-              </thead>
+              <Heads of={[t.settings.name, t.users.role, t.users.twoFactor, t.users.lastLogin, t.settings.created]} />
               <tbody>
                 {list.map((user) => (
                   <tr key={user.name}>
