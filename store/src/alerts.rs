@@ -3,6 +3,7 @@
 //! Whoever judges fires, updates and resolves them; how many fire now is kept in memory for all who ask all the time.
 
 use protocol::{DeviceId, Timestamp};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::{QueryBuilder, Row as _, Sqlite};
 
@@ -11,7 +12,8 @@ use crate::page::{Filtered as _, Page, Place};
 use crate::{Change, Doing as _, Error, Store, lock};
 
 /// How much an alert matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// Somebody must act now.
     Critical,
@@ -44,7 +46,7 @@ impl Severity {
 }
 
 /// A text in both languages of the page.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Said {
     /// English.
     pub en: String,

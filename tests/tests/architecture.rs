@@ -12,12 +12,14 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("openclaw-watch-store", &["openclaw-watch-protocol"]),
         ("openclaw-watch-broker", &["openclaw-watch-protocol"]),
         ("openclaw-watch-recorder", &["openclaw-watch-protocol", "openclaw-watch-store"]),
+        ("openclaw-watch-alerting", &["openclaw-watch-protocol", "openclaw-watch-store"]),
         ("openclaw-watch-dashboard", &["openclaw-watch-protocol", "openclaw-watch-store"]),
         ("openclaw-watch-agent", &["openclaw-watch-protocol"]),
         (
             "openclaw-watch",
             &[
                 "openclaw-watch-agent",
+                "openclaw-watch-alerting",
                 "openclaw-watch-broker",
                 "openclaw-watch-dashboard",
                 "openclaw-watch-protocol",
@@ -26,7 +28,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
             ],
         ),
         ("e2e", &[]),
-        ("bench", &["openclaw-watch-protocol", "openclaw-watch-store"]),
+        ("bench", &["openclaw-watch-alerting", "openclaw-watch-protocol", "openclaw-watch-store"]),
     ])
 }
 
@@ -57,7 +59,7 @@ fn crates_know_only_whom_they_may() {
 fn a_third_party_system_is_named_in_one_file() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let mut sources = Vec::new();
-    for folder in ["protocol", "store", "broker", "recorder", "dashboard", "server", "agent"] {
+    for folder in ["protocol", "store", "broker", "recorder", "alerting", "dashboard", "server", "agent"] {
         collect(&root.join(folder).join("src"), &mut sources);
     }
     assert!(sources.len() > 30, "the sources are where they were");
