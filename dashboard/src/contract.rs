@@ -9,7 +9,9 @@ use axum::http::{Method, Request, Response, StatusCode, header};
 use axum::{Router, body};
 use protocol::{Clock, DeviceId, KeyHash, Payload, Timestamp, TopicRoot};
 use serde_json::{Value, json};
-use store::{Actor, DeviceKind, Fact, NewKey, Record, RetainedRow, Role, Said, Severity, Store, Telling};
+use store::{
+    Actor, DeviceKind, Fact, NewKey, Record, RetainedRow, Role, RuleBody, Said, Severity, Store, Telling,
+};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tower_service::Service as _;
@@ -18,8 +20,9 @@ use crate::auth::Peer;
 use crate::openapi::DOCUMENT;
 use crate::totp;
 use crate::{
-    Attempt, BackupCopy, BackupHealth, BackupRunning, BackupState, Backups, Config, Dashboard,
-    DatabaseHealth, Health, Invitation, Neighbours, api,
+    Alerting, Attempt, BackupCopy, BackupHealth, BackupRunning, BackupState, Backups, ChannelKind,
+    ChannelTrouble, Config, Dashboard, DatabaseHealth, DryRun, FieldProblem, Health, Invitation, Later,
+    Neighbours, NoDryRun, RuleKind, Tried, api,
 };
 
 /// A little after the golden messages.
@@ -38,6 +41,39 @@ impl Backups for OneCopy {
 
     fn make(&self) -> Result<(), BackupRunning> {
         Ok(())
+    }
+}
+
+/// Nothing can be judged.
+struct NoRules;
+
+impl Alerting for NoRules {
+    fn rule_kinds(&self) -> Vec<RuleKind> {
+        vec![]
+    }
+
+    fn check_rule(&self, _: &str, _: &RuleBody) -> Vec<FieldProblem> {
+        vec![]
+    }
+
+    fn dry_run<'a>(&'a self, _: &'a str, _: &'a RuleBody, _: u32) -> Later<'a, Result<DryRun, NoDryRun>> {
+        Box::pin(async { Err(NoDryRun::NotStored) })
+    }
+
+    fn channel_kinds(&self) -> Vec<ChannelKind> {
+        vec![]
+    }
+
+    fn check_channel(&self, _: &str, _: &BTreeMap<String, Value>) -> Vec<FieldProblem> {
+        vec![]
+    }
+
+    fn try_channel<'a>(&'a self, _: &'a str, _: &'a BTreeMap<String, Value>, _: &'a str) -> Later<'a, Tried> {
+        Box::pin(async { Tried { ok: true, answer: "200".to_owned(), took_ms: 1 } })
+    }
+
+    fn channel_troubles(&self) -> BTreeMap<String, ChannelTrouble> {
+        BTreeMap::new()
     }
 }
 
@@ -140,6 +176,7 @@ impl World {
                     }]
                 }),
                 backups: Arc::new(OneCopy),
+                alerting: Arc::new(NoRules),
                 keep: store::Keep::default(),
                 min_free_bytes: 0,
             },

@@ -42,7 +42,11 @@ use tokio_util::task::TaskTracker;
 pub use auth::{PasswordError, check_credentials, hash_password};
 pub use config::Config;
 pub use invitation::Invitation;
-pub use neighbours::{Attempt, BackupCopy, BackupRunning, BackupState, Backups, Neighbours};
+pub use neighbours::{
+    Alerting, Attempt, BackupCopy, BackupRunning, BackupState, Backups, ChannelField, ChannelKind,
+    ChannelTrouble, DryMoment, DryRun, DrySeries, FieldProblem, Later, Neighbours, NoDryRun, RuleField,
+    RuleKind, Tried,
+};
 pub use views::{AddedDeviceView, CommandsView, HealthView};
 
 /// Why the dashboard could not start.
@@ -114,6 +118,7 @@ pub(crate) struct Shared {
     pub(crate) counters: Arc<dyn Fn() -> Vec<(&'static str, u64)> + Send + Sync>,
     pub(crate) connection_attempts: Arc<dyn Fn() -> Vec<Attempt> + Send + Sync>,
     pub(crate) backups: Arc<dyn Backups>,
+    pub(crate) alerting: Arc<dyn Alerting>,
     pub(crate) keep: store::Keep,
     pub(crate) min_free_bytes: u64,
     /// What everybody was last told; held while it is worked out.
@@ -169,7 +174,7 @@ impl Dashboard {
         let failed = |source| Error::Listen { address: wanted, source };
         let listener = TcpListener::bind(wanted).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let Neighbours { health, counters, attempts, backups, keep, min_free_bytes } = neighbours;
+        let Neighbours { health, counters, attempts, backups, alerting, keep, min_free_bytes } = neighbours;
         let app = App(Arc::new(Shared {
             config,
             store,
@@ -178,6 +183,7 @@ impl Dashboard {
             counters,
             connection_attempts: attempts,
             backups,
+            alerting,
             keep,
             min_free_bytes,
             status: tokio::sync::Mutex::new(None),

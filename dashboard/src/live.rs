@@ -450,6 +450,8 @@ impl Gathered {
                 }
                 self.mark(true);
             }
+            // Who changes them asks again.
+            Change::Rules | Change::Channels | Change::Deliveries => {}
             Change::Alerts => {
                 self.news = true;
                 self.mark(true);

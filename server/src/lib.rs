@@ -1,5 +1,6 @@
 //! The server: assembles broker, recorder and dashboard around the store. `main.rs` tells the story.
 
+mod alerting;
 pub mod backups;
 pub mod cli;
 pub mod commands;

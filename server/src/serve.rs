@@ -261,6 +261,7 @@ fn neighbours(
             all
         }),
         attempts: Arc::new(move || for_attempts.attempts().into_iter().map(attempt).collect()),
+        alerting: Arc::new(crate::alerting::ForThePage),
         backups: Arc::new(backups::ForThePage { config: config.clone(), keeping: for_copies }),
         keep: config.retention.keep(),
         min_free_bytes: config.store.min_free_bytes,

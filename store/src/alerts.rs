@@ -5,7 +5,7 @@
 use protocol::{DeviceId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use sqlx::{QueryBuilder, Row as _, Sqlite};
+use sqlx::{QueryBuilder, Row as _, Sqlite, Transaction};
 
 use crate::audit_log::{self, Actor, Deed, Subject};
 use crate::page::{Filtered as _, Page, Place};
@@ -82,6 +82,112 @@ pub struct Alert {
     pub resolved_at: Option<Timestamp>,
     /// When somebody took note of it, and who.
     pub acknowledged: Option<(Timestamp, String)>,
+    /// The number of the rule, while there is one.
+    pub rule_no: Option<i64>,
+    /// What of the device it is about, such as a channel of OpenClaw; empty: the device itself.
+    pub subject: String,
+    /// The devices, when several are one alert.
+    pub members: Vec<DeviceId>,
+    /// It comes and goes.
+    pub flapping: bool,
+    /// Another alert explains it.
+    pub hidden: bool,
+}
+
+/// An alert that fires, as whoever judges must know it after a start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FiringAlert {
+    /// Rule, device and subject.
+    pub key: String,
+    /// Its number.
+    pub no: i64,
+    /// What it says.
+    pub telling: Telling,
+    /// When it began.
+    pub fired_at: Timestamp,
+    /// Somebody took note of it.
+    pub acknowledged: bool,
+    /// The devices, when several are one alert.
+    pub members: Vec<DeviceId>,
+}
+
+/// What is written of an alert, and who is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlertWrite {
+    /// Rule, device and subject: one alert fires of each.
+    pub key: String,
+    /// What becomes of it.
+    pub deed: AlertDeed,
+    /// Who is told.
+    pub tell: Vec<NewDelivery>,
+}
+
+/// What becomes of an alert.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AlertDeed {
+    /// It begins. When it fires already, it says this now.
+    Fire {
+        /// The rule.
+        rule_no: i64,
+        /// The word of its kind.
+        rule: String,
+        /// The device; `None`: several, the fleet or the server.
+        device: Option<DeviceId>,
+        /// What of it.
+        subject: String,
+        /// What it says.
+        telling: Telling,
+        /// The devices, when several are one alert.
+        members: Vec<DeviceId>,
+        /// When it began.
+        at: Timestamp,
+    },
+    /// It says something else.
+    Update {
+        /// What.
+        telling: Telling,
+        /// The devices, when several are one alert.
+        members: Vec<DeviceId>,
+        /// It comes and goes.
+        flapping: bool,
+        /// The key of the alert that explains it.
+        hidden_by: Option<String>,
+    },
+    /// It is over.
+    Resolve {
+        /// Since when.
+        at: Timestamp,
+    },
+    /// Nothing but that people are told.
+    Keep,
+}
+
+/// One notification to one channel, to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewDelivery {
+    /// Its id, the same in each attempt.
+    pub id: String,
+    /// The channel's id. When it is not there any more, nobody is told.
+    pub channel: String,
+    /// Why it is told, in a word.
+    pub occasion: &'static str,
+    /// What is told, as JSON.
+    pub body: String,
+    /// Not before this moment.
+    pub due_at: Timestamp,
+    /// Why it waits until then: what is over before that is not told at all. `None`: it is due at once.
+    pub held: Option<&'static str>,
+}
+
+/// How far was judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Judged {
+    /// Events up to this number.
+    pub event_no: i64,
+    /// Error records up to this number.
+    pub error_no: i64,
+    /// At this moment.
+    pub at: Timestamp,
 }
 
 impl Alert {
@@ -309,21 +415,279 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Writes what was judged, in one transaction: alerts, who is told, what is remembered for the next time (`None`:
+    /// nothing any more), and how far was judged. What is about a device that is not there any more is left out.
+    pub async fn write_alerts(
+        &self,
+        writes: &[AlertWrite],
+        remember: &[(String, Option<String>)],
+        judged: Judged,
+    ) -> Result<(), Error> {
+        let doing = "writing alerts";
+        let now = self.inner.clock.now();
+        let mut tx = self.inner.writer.begin_with("BEGIN IMMEDIATE").await.doing(doing)?;
+        let mut told = false;
+        for write in writes {
+            let Some(no) = self.write_alert(&mut tx, write).await.doing(doing)? else { continue };
+            told |= !write.tell.is_empty();
+            let over = matches!(write.deed, AlertDeed::Resolve { .. });
+            for delivery in &write.tell {
+                insert_delivery(&mut tx, no, over, delivery, now).await.doing(doing)?;
+            }
+        }
+        for (key, body) in remember {
+            let query = match body {
+                Some(body) => sqlx::query(
+                    "INSERT INTO alert_state (key, body) VALUES (?, ?)
+                     ON CONFLICT (key) DO UPDATE SET body = excluded.body",
+                )
+                .bind(key)
+                .bind(body),
+                None => sqlx::query("DELETE FROM alert_state WHERE key = ?").bind(key),
+            };
+            query.execute(&mut *tx).await.doing(doing)?;
+        }
+        sqlx::query("UPDATE alerting SET event_no = ?, error_no = ?, judged_at = ?")
+            .bind(judged.event_no)
+            .bind(judged.error_no)
+            .bind(judged.at.0)
+            .execute(&mut *tx)
+            .await
+            .doing(doing)?;
+        tx.commit().await.doing(doing)?;
+        if !writes.is_empty() {
+            self.alerts_changed().await?;
+        }
+        if told {
+            self.announce(Change::Deliveries);
+        }
+        Ok(())
+    }
+
+    /// The number of the alert that was written.
+    async fn write_alert(
+        &self,
+        tx: &mut Transaction<'_, Sqlite>,
+        write: &AlertWrite,
+    ) -> Result<Option<i64>, sqlx::Error> {
+        let members = |ids: &[DeviceId]| {
+            (!ids.is_empty()).then(|| json!(ids.iter().map(DeviceId::as_str).collect::<Vec<_>>()).to_string())
+        };
+        let known: Option<i64> =
+            sqlx::query_scalar("SELECT no FROM alert WHERE key = ? AND resolved_at IS NULL")
+                .bind(&write.key)
+                .fetch_optional(&mut **tx)
+                .await?;
+        match (&write.deed, known) {
+            (AlertDeed::Fire { rule_no, rule, device, subject, telling, members: ids, at }, None) => {
+                // Looked up here: another process may have removed it, and the rule, too.
+                let done = sqlx::query(
+                    "INSERT INTO alert (device_no, rule, severity, title_en, title_zh, detail_en, detail_zh, fired_at,
+                        rule_no, key, subject, members)
+                     SELECT (SELECT no FROM device WHERE id = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8,
+                        (SELECT no FROM alert_rule WHERE no = ?9), ?10, ?11, ?12
+                     WHERE ?1 IS NULL OR EXISTS (SELECT 1 FROM device WHERE id = ?1)",
+                )
+                .bind(device.map(|id| id.to_string()))
+                .bind(rule)
+                .bind(telling.severity.as_str())
+                .bind(&telling.title.en)
+                .bind(&telling.title.zh)
+                .bind(telling.detail.as_ref().map(|detail| &detail.en))
+                .bind(telling.detail.as_ref().map(|detail| &detail.zh))
+                .bind(at.0)
+                .bind(rule_no)
+                .bind(&write.key)
+                .bind(subject)
+                .bind(members(ids))
+                .execute(&mut **tx)
+                .await?;
+                Ok((done.rows_affected() > 0).then(|| done.last_insert_rowid()))
+            }
+            (AlertDeed::Fire { telling, members: ids, .. }, Some(no)) => {
+                say(tx, no, telling, members(ids), false, None).await?;
+                Ok(Some(no))
+            }
+            (AlertDeed::Update { telling, members: ids, flapping, hidden_by }, Some(no)) => {
+                say(tx, no, telling, members(ids), *flapping, hidden_by.as_deref()).await?;
+                Ok(Some(no))
+            }
+            (AlertDeed::Resolve { at }, Some(no)) => {
+                sqlx::query("UPDATE alert SET resolved_at = max(?, fired_at), hidden_by = NULL WHERE no = ?")
+                    .bind(at.0)
+                    .bind(no)
+                    .execute(&mut **tx)
+                    .await?;
+                Ok(Some(no))
+            }
+            (AlertDeed::Keep, Some(no)) => Ok(Some(no)),
+            (AlertDeed::Update { .. } | AlertDeed::Resolve { .. } | AlertDeed::Keep, None) => Ok(None),
+        }
+    }
+
+    /// Puts notifications that are of no alert into the queues of their channels: a digest.
+    pub async fn add_deliveries(&self, deliveries: &[NewDelivery]) -> Result<(), Error> {
+        let doing = "adding deliveries";
+        let now = self.inner.clock.now();
+        let mut tx = self.inner.writer.begin_with("BEGIN IMMEDIATE").await.doing(doing)?;
+        for delivery in deliveries {
+            put_delivery(&mut tx, None, delivery, now).await.doing(doing)?;
+        }
+        tx.commit().await.doing(doing)?;
+        self.announce(Change::Deliveries);
+        Ok(())
+    }
+
+    /// The alerts that fire and are judged by a rule.
+    pub async fn firing_alerts(&self) -> Result<Vec<FiringAlert>, Error> {
+        let rows = sqlx::query("SELECT * FROM alert WHERE resolved_at IS NULL AND key IS NOT NULL")
+            .fetch_all(&self.inner.readers)
+            .await
+            .doing("reading what fires")?;
+        let firing = |row: &sqlx::sqlite::SqliteRow| {
+            Some(FiringAlert {
+                key: row.get("key"),
+                no: row.get("no"),
+                telling: telling(row)?,
+                fired_at: Timestamp(row.get("fired_at")),
+                acknowledged: row.get::<Option<i64>, _>("acknowledged_at").is_some(),
+                members: members(row),
+            })
+        };
+        Ok(rows.iter().filter_map(firing).collect())
+    }
+
+    /// What was remembered, by key, and how far was judged.
+    pub async fn judged(&self) -> Result<(Vec<(String, String)>, Judged), Error> {
+        let doing = "reading how far was judged";
+        let readers = &self.inner.readers;
+        let states =
+            sqlx::query_as("SELECT key, body FROM alert_state").fetch_all(readers).await.doing(doing)?;
+        let row = sqlx::query("SELECT event_no, error_no, judged_at FROM alerting")
+            .fetch_one(readers)
+            .await
+            .doing(doing)?;
+        let judged = Judged {
+            event_no: row.get("event_no"),
+            error_no: row.get("error_no"),
+            at: Timestamp(row.get("judged_at")),
+        };
+        Ok((states, judged))
+    }
+}
+
+async fn say(
+    tx: &mut Transaction<'_, Sqlite>,
+    no: i64,
+    telling: &Telling,
+    members: Option<String>,
+    flapping: bool,
+    hidden_by: Option<&str>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE alert SET severity = ?, title_en = ?, title_zh = ?, detail_en = ?, detail_zh = ?, members = ?,
+            flapping = ?, hidden_by = ? WHERE no = ?",
+    )
+    .bind(telling.severity.as_str())
+    .bind(&telling.title.en)
+    .bind(&telling.title.zh)
+    .bind(telling.detail.as_ref().map(|detail| &detail.en))
+    .bind(telling.detail.as_ref().map(|detail| &detail.zh))
+    .bind(members)
+    .bind(flapping)
+    .bind(hidden_by)
+    .bind(no)
+    .execute(&mut **tx)
+    .await
+    .map(drop)
+}
+
+/// What was to be told later and is over by then is not told: neither that it began, nor that it is over.
+async fn insert_delivery(
+    tx: &mut Transaction<'_, Sqlite>,
+    alert_no: i64,
+    over: bool,
+    delivery: &NewDelivery,
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
+    if over {
+        let skipped = sqlx::query(
+            "UPDATE delivery SET state = 'skipped', why = 'over', done_at = ?
+             WHERE alert_no = ? AND channel_id = ? AND state = 'held'",
+        )
+        .bind(now.0)
+        .bind(alert_no)
+        .bind(&delivery.channel)
+        .execute(&mut **tx)
+        .await?
+        .rows_affected();
+        let told: bool = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM delivery WHERE alert_no = ? AND channel_id = ? AND state <> 'skipped')",
+        )
+        .bind(alert_no)
+        .bind(&delivery.channel)
+        .fetch_one(&mut **tx)
+        .await?;
+        if skipped > 0 && !told {
+            return Ok(());
+        }
+    }
+    put_delivery(tx, Some(alert_no), delivery, now).await
+}
+
+async fn put_delivery(
+    tx: &mut Transaction<'_, Sqlite>,
+    alert_no: Option<i64>,
+    delivery: &NewDelivery,
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT OR IGNORE INTO delivery (id, channel_id, alert_no, occasion, body, state, why, made_at, due_at)
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 WHERE EXISTS (SELECT 1 FROM channel WHERE id = ?2)",
+    )
+    .bind(&delivery.id)
+    .bind(&delivery.channel)
+    .bind(alert_no)
+    .bind(delivery.occasion)
+    .bind(&delivery.body)
+    .bind(if delivery.held.is_some() { "held" } else { "waiting" })
+    .bind(delivery.held)
+    .bind(now.0)
+    .bind(delivery.due_at.0)
+    .execute(&mut **tx)
+    .await
+    .map(drop)
+}
+
+fn telling(row: &sqlx::sqlite::SqliteRow) -> Option<Telling> {
+    let said = |en: Option<String>, zh: Option<String>| Some(Said { en: en?, zh: zh? });
+    Some(Telling {
+        severity: Severity::parse(row.get("severity"))?,
+        title: Said { en: row.get("title_en"), zh: row.get("title_zh") },
+        detail: said(row.get("detail_en"), row.get("detail_zh")),
+    })
+}
+
+fn members(row: &sqlx::sqlite::SqliteRow) -> Vec<DeviceId> {
+    row.get::<Option<&str>, _>("members").and_then(|ids| serde_json::from_str(ids).ok()).unwrap_or_default()
+}
+
 fn alert(row: &sqlx::sqlite::SqliteRow) -> Option<Alert> {
     let device = row.get::<Option<&str>, _>("device").and_then(|id| DeviceId::parse(id).ok());
     let moment = |name: &str| row.get::<Option<i64>, _>(name).map(Timestamp);
-    let said = |en: Option<String>, zh: Option<String>| Some(Said { en: en?, zh: zh? });
     Some(Alert {
         no: row.get("no"),
         device: device.map(|id| (id, row.get("device_name"))),
         rule: row.get("rule"),
-        telling: Telling {
-            severity: Severity::parse(row.get("severity"))?,
-            title: Said { en: row.get("title_en"), zh: row.get("title_zh") },
-            detail: said(row.get("detail_en"), row.get("detail_zh")),
-        },
+        telling: telling(row)?,
         fired_at: Timestamp(row.get("fired_at")),
         resolved_at: moment("resolved_at"),
         acknowledged: moment("acknowledged_at").zip(row.get("acknowledged_by")),
+        rule_no: row.get("rule_no"),
+        subject: row.get("subject"),
+        members: members(row),
+        flapping: row.get("flapping"),
+        hidden: row.get::<Option<&str>, _>("hidden_by").is_some(),
     })
 }

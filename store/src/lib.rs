@@ -8,6 +8,7 @@
 mod alerts;
 mod audit_log;
 mod backup;
+mod channels;
 mod directory;
 mod error_groups;
 mod errors;
@@ -19,6 +20,7 @@ mod hot;
 mod open;
 mod outages;
 mod page;
+mod pauses;
 mod people;
 mod prices;
 mod reader;
@@ -26,6 +28,7 @@ mod record;
 mod registry;
 mod retained;
 mod retention;
+mod rules;
 mod sample_rows;
 mod samples;
 mod search;
@@ -49,9 +52,13 @@ use protocol::{Clock, DeviceId, TopicRoot};
 use sqlx::SqlitePool;
 use tokio::sync::{broadcast, watch};
 
-pub use alerts::{Alert, AlertFilter, Firing, Said, Severity, Telling};
+pub use alerts::{
+    Alert, AlertDeed, AlertFilter, AlertWrite, Firing, FiringAlert, Judged, NewDelivery, Said, Severity,
+    Telling,
+};
 pub use audit_log::{Actor, ActorKind, AuditEntry, AuditFilter, Deed, Subject};
 pub use backup::{Amounts, Backup, Progress, Restored, check_file, free_bytes, restore};
+pub use channels::{Channel, ChannelBody, ChannelDraft};
 pub use directory::WhyNot;
 pub use error_groups::{
     ErrorGroup, ErrorGroupDetail, ErrorGroupFilter, ErrorState, GroupDevice, GroupPlace, GroupSort,
@@ -66,12 +73,16 @@ pub use hot::Settled;
 pub use open::Config;
 pub use outages::{LastRun, Outage, OutageFilter, OutageLabel, Span, Uptime};
 pub use page::{Page, Place};
+pub use pauses::{
+    AlertingSettings, Digest, DigestEvery, Pause, PauseBody, PauseKind, QuietHours, TimeOfDay, When,
+};
 pub use people::{Login, PersonInfo, PersonRefusal, Role};
 pub use prices::{EMBEDDED as EMBEDDED_PRICES, Estimate, FlatRate, Models, Price, PriceError, Prices, Rates};
 pub use record::{Fact, Record, Verdict};
 pub use registry::{KeyInfo, NewKey, Refusal, unseen};
 pub use retained::RetainedRow;
 pub use retention::{Expiring, Keep, Sizes};
+pub use rules::{EditRefusal, Rule, RuleBody, Scope, Step};
 pub use sample_rows::{SamplePlace, SampleRecord};
 pub use samples::{Horizon, Metric, Range, Rung, Samples, Series};
 pub use search::{Search, TooMuch};
@@ -95,6 +106,12 @@ pub enum Change {
     Removed(Arc<[DeviceId]>),
     /// An alert fires, says something else, is over, or somebody took note of it.
     Alerts,
+    /// Rules, pauses or the settings of alerting were changed.
+    Rules,
+    /// Channels were added, changed or removed.
+    Channels,
+    /// There is something to deliver, or something was.
+    Deliveries,
 }
 
 /// Changes that a slow receiver may be behind before it must start over.

@@ -153,6 +153,22 @@ async fn answers(store: &Store, version: i64, key: &ApiKey) {
     assert_eq!((alerts.len(), &*alerts[0].telling.title.zh), (1, &*format!("停止 {version}")));
     assert_eq!(alerts[0].acknowledged, Some((THEN.plus_millis(20_000), "ann".to_owned())));
     assert!(store.firing().error > 0);
+    if version < 11 {
+        return;
+    }
+    let rules = store.rules().await.unwrap();
+    assert_eq!((rules[0].no, &*rules[0].kind, rules[0].body.for_s), (11, "cpu", 600));
+    assert_eq!(store.channels().await.unwrap()[0].name, "channel 11");
+    assert_eq!(store.pauses(None).await.unwrap()[0].made_by, "ann");
+    assert_eq!(store.alerting_settings().await.unwrap().0.zone, "Asia/Shanghai");
+    let (states, judged) = store.judged().await.unwrap();
+    assert_eq!((states.len(), judged.event_no, judged.at), (1, 1, THEN));
+    let folded = store.alerts(&AlertFilter::default(), Page::first(99)).await.unwrap();
+    let folded = folded.iter().find(|alert| alert.rule == "offline").unwrap();
+    assert_eq!(
+        (folded.members.as_slice(), folded.rule_no, folded.flapping),
+        (&[device(11)][..], Some(11), true)
+    );
 }
 
 #[tokio::test]
