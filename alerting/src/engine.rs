@@ -315,6 +315,17 @@ impl Engine {
         }
     }
 
+    /// Learns what there is to know at a start, and judges it when all of it is known.
+    pub fn start(&mut self, facts: impl IntoIterator<Item = Fact>, now: Timestamp) -> Vec<Transition> {
+        for fact in facts {
+            drop(self.world.learn(fact));
+        }
+        let mut out = Vec::new();
+        self.judge_everything(now, &mut out);
+        self.explain(now, &mut out);
+        out
+    }
+
     /// Learns something, and says what follows. Without a fact, only what is due by now.
     pub fn step(&mut self, facts: impl IntoIterator<Item = Fact>, now: Timestamp) -> Vec<Transition> {
         let mut out = Vec::new();
