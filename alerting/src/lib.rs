@@ -4,6 +4,8 @@
 //! notification to one *channel*, in as many *attempts* as it takes.
 
 pub mod channels;
+mod delivery;
 mod notification;
 
+pub use delivery::{ChannelTrouble, Deliveries, Tried, Troubles, try_channel};
 pub use notification::{Notification, Occasion, Subject};

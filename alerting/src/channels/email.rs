@@ -1,5 +1,6 @@
 //! E-mail, through anybody's SMTP server.
 
+use std::net::SocketAddr;
 use std::time::{Duration, UNIX_EPOCH};
 
 use lettre::address::Envelope;
@@ -25,6 +26,8 @@ use super::{
 /// How long the server may take for each command.
 const LIMIT: Duration = Duration::from_secs(10);
 const RECIPIENTS: usize = 20;
+/// Addresses of the server that are tried.
+const ADDRESSES: usize = 3;
 const SUBJECT: usize = 200;
 
 pub(super) const KIND: ChannelKind = ChannelKind {
@@ -162,16 +165,23 @@ impl Email {
         let id = format!("<{}@{}>", message.notification.id, self.from.email.domain());
         let mail = self.mail(&message, &id).map_err(|why| Failed::new(Fault::Message, why))?;
         let bytes = mail.formatted();
-        let transport = self.transport().await?;
         let all: Vec<Address> = self.to.iter().map(|to| to.email.clone()).collect();
         let arrived = |answer: String| {
             // What follows answers to the first one.
             let handle = message.handle.map_or(id.clone(), str::to_owned);
             Ok(Arrived { handle: Some(handle), answer })
         };
-        let refused = match self.hand_over(&transport, all.clone(), &bytes).await {
-            Ok(response) => return arrived(self.said(&response)),
-            Err(failed) => failed,
+        let mut transports = self.transports().await?.into_iter();
+        let (transport, refused) = loop {
+            let Some(transport) = transports.next() else {
+                return Err(Failed::new(Fault::Channel, format!("{} has no address", self.host)));
+            };
+            match self.hand_over(&transport, all.clone(), &bytes).await {
+                Ok(response) => return arrived(self.said(&response)),
+                // A name may stand for an address at which nobody listens, and for one at which somebody does.
+                Err(failed) if failed.fault == Fault::Channel && transports.len() > 0 => {}
+                Err(failed) => break (transport, failed),
+            }
         };
         if refused.fault != Fault::Message || all.len() == 1 {
             return Err(refused);
@@ -199,31 +209,34 @@ impl Email {
         transport.send_raw(&envelope, mail).await.map_err(|error| self.failed(&error))
     }
 
-    /// To an address that was just looked at, under the name that the certificate must have.
-    async fn transport(&self) -> Result<AsyncSmtpTransport<Tokio1Executor>, Failed> {
+    /// To addresses that were just looked at, under the name that the certificate must have.
+    async fn transports(&self) -> Result<Vec<AsyncSmtpTransport<Tokio1Executor>>, Failed> {
         let found = self.web.reach().resolve(&self.host, self.port).await.map_err(|nowhere| {
             let fault = if matches!(nowhere, Nowhere::Private) { Fault::Settings } else { Fault::Channel };
             Failed::new(fault, format!("{}: {nowhere}", self.host))
         })?;
-        let wanted = |ip: std::net::IpAddr| self.security != Security::None || ip.is_loopback();
-        let address = found.iter().map(|address| address.ip()).find(|ip| wanted(*ip)).ok_or_else(|| {
-            let why = "without encryption only a server on this machine is used: choose STARTTLS or TLS";
-            Failed::new(Fault::Settings, why)
-        })?;
-        let tls = match self.security {
-            Security::StartTls => Tls::Required(self.tls()?),
-            Security::Tls => Tls::Wrapper(self.tls()?),
-            Security::None => Tls::None,
+        let (tls, found): (Tls, Vec<_>) = match self.security {
+            Security::StartTls => (Tls::Required(self.tls()?), found),
+            Security::Tls => (Tls::Wrapper(self.tls()?), found),
+            Security::None => (Tls::None, found.into_iter().filter(|at| at.ip().is_loopback()).collect()),
         };
-        let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(address.to_string())
-            .port(self.port)
-            .timeout(Some(LIMIT))
-            .hello_name(ClientId::Domain(self.from.email.domain().to_owned()))
-            .tls(tls);
-        if let Some(login) = &self.login {
-            builder = builder.credentials(login.clone());
+        if found.is_empty() {
+            let why = "without encryption only a server on this machine is used: choose STARTTLS or TLS";
+            return Err(Failed::new(Fault::Settings, why));
         }
-        Ok(builder.build())
+        let transport = |address: SocketAddr| {
+            let mut builder =
+                AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(address.ip().to_string())
+                    .port(self.port)
+                    .timeout(Some(LIMIT))
+                    .hello_name(ClientId::Domain(self.from.email.domain().to_owned()))
+                    .tls(tls.clone());
+            if let Some(login) = &self.login {
+                builder = builder.credentials(login.clone());
+            }
+            builder.build()
+        };
+        Ok(found.into_iter().take(ADDRESSES).map(transport).collect())
     }
 
     fn tls(&self) -> Result<TlsParameters, Failed> {
