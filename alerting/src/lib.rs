@@ -7,6 +7,7 @@
 //! is learned and the time.
 
 pub mod channels;
+mod delivery;
 mod engine;
 pub mod facts;
 mod fold;
@@ -14,5 +15,6 @@ pub mod kinds;
 mod notification;
 mod say;
 
+pub use delivery::{ChannelTrouble, Deliveries, Tried, Troubles, try_channel};
 pub use engine::{Engine, Key, Ruleset, Transition, What};
 pub use notification::{Notification, Occasion, Subject};

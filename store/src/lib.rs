@@ -9,6 +9,7 @@ mod alerts;
 mod audit_log;
 mod backup;
 mod channels;
+mod deliveries;
 mod directory;
 mod error_groups;
 mod errors;
@@ -60,6 +61,9 @@ pub use alerts::{
 pub use audit_log::{Actor, ActorKind, AuditEntry, AuditFilter, Deed, Subject};
 pub use backup::{Amounts, Backup, Progress, Restored, check_file, free_bytes, restore};
 pub use channels::{Channel, ChannelBody, ChannelDraft};
+pub use deliveries::{
+    AfterAttempt, Attempt, Delivery, DeliveryFilter, DeliveryState, GIVEN_UP_SETTINGS, Queued, Streak, ToSend,
+};
 pub use directory::WhyNot;
 pub use error_groups::{
     ErrorGroup, ErrorGroupDetail, ErrorGroupFilter, ErrorState, GroupDevice, GroupPlace, GroupSort,

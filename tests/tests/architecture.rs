@@ -38,6 +38,9 @@ const NAMED_IN: &[(&str, &[&str])] = &[
     ("rumqttc", &["agent/src/link.rs", "recorder/src/subscriber.rs"]),
     ("sqlx", &["store/"]),
     ("axum", &["dashboard/"]),
+    ("reqwest", &["alerting/src/channels/http.rs"]),
+    ("lettre", &["alerting/src/channels/email.rs"]),
+    ("minijinja", &["alerting/src/channels/webhook.rs"]),
 ];
 
 #[test]
