@@ -269,9 +269,10 @@ impl Engine {
         states: &[(String, String)],
         firing: &[store::FiringAlert],
         judged_at: Timestamp,
+        now: Timestamp,
     ) {
         // What was about to fire begins anew when too much may have happened since.
-        let recent = self.floor.millis_since(judged_at) < 2 * MINUTE_MS;
+        let recent = now.millis_since(judged_at) < 2 * MINUTE_MS;
         for (text, body) in states {
             let (Some(key), Ok(mut state)) = (Key::parse(text), serde_json::from_str::<State>(body)) else {
                 self.dirty.extend(Key::parse(text));
@@ -417,9 +418,14 @@ impl Engine {
         self.rules.iter().map(|r| &r.rule).find(|rule| rule.no == no)
     }
 
-    /// What is known.
-    pub fn world(&self) -> &World {
-        &self.world
+    /// How many rules are judged.
+    pub fn rules(&self) -> usize {
+        self.rules.iter().filter(|r| r.rule.enabled).count()
+    }
+
+    /// The devices that are known.
+    pub fn devices(&self) -> impl Iterator<Item = DeviceId> {
+        self.world.devices.keys().copied()
     }
 
     fn state(&self, key: &Key) -> Option<&State> {
@@ -895,7 +901,7 @@ fn next(
         (phase, Some(Reading::Holds(so))) => {
             let since = match phase {
                 Phase::Pending { since } => since,
-                _ => so.since.unwrap_or(at.now).max(at.floor).min(at.now),
+                _ => so.since.unwrap_or(at.now).min(at.now).max(at.floor),
             };
             // What happened once is no matter of how long.
             let since = if kind.lasts { since } else { so.since.unwrap_or(at.now).min(at.now) };

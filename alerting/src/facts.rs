@@ -197,6 +197,14 @@ pub struct ErrorTold {
     pub first: bool,
 }
 
+impl ErrorTold {
+    /// So many errors of which nothing else is known.
+    pub(crate) fn counted(at: Timestamp, count: u32) -> Self {
+        let (fingerprint, message) = (String::new(), String::new());
+        Self { at, received_at: at, fingerprint, message, count, first: false }
+    }
+}
+
 /// Something that makes a device less safe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {

@@ -8,13 +8,18 @@
 
 pub mod channels;
 mod delivery;
+mod dry_run;
 mod engine;
 pub mod facts;
 mod fold;
+mod judge;
 pub mod kinds;
 mod notification;
 mod say;
+mod tell;
 
 pub use delivery::{ChannelTrouble, Deliveries, Tried, Troubles, try_channel};
+pub use dry_run::{DryMoment, DryRun, DryRunError, Measurements, dry_run};
 pub use engine::{Engine, Key, Ruleset, Transition, What};
+pub use judge::{Judge, Server};
 pub use notification::{Notification, Occasion, Subject};

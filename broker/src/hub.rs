@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -42,6 +43,8 @@ pub(crate) struct Hub {
     pub(crate) sessions: Sessions,
     pub(crate) subscribers: AtomicUsize,
     pub(crate) attempts: Attempts,
+    /// From where each device came last. One entry for each device that there is or was since the start.
+    addresses: Mutex<HashMap<DeviceId, IpAddr>>,
     next_message: AtomicU64,
 }
 
@@ -79,6 +82,7 @@ impl Hub {
             sessions: Sessions::default(),
             subscribers: AtomicUsize::new(0),
             attempts: Attempts::default(),
+            addresses: Mutex::default(),
             next_message: AtomicU64::new(1),
         }
     }
@@ -92,7 +96,15 @@ impl Hub {
         detail: Option<Cow<'static, str>>,
     ) {
         let Caller { address, via } = caller;
+        if let (AttemptOutcome::Accepted, Some(device)) = (outcome, device) {
+            lock(&self.addresses).insert(device, address);
+        }
         self.attempts.note(Attempt { at: self.clock.now(), address, outcome, device, detail, via, count: 1 });
+    }
+
+    /// From where a device came last.
+    pub(crate) fn address_of(&self, device: DeviceId) -> Option<IpAddr> {
+        lock(&self.addresses).get(&device).copied()
     }
 
     /// A message that is stored (or need not be): retained and fanned out.

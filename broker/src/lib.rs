@@ -23,12 +23,12 @@ mod session;
 mod wire;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use protocol::{Clock, Delivery, InvalidTopicRoot, Publication, TopicName, TopicRoot};
+use protocol::{Clock, Delivery, DeviceId, InvalidTopicRoot, Publication, TopicName, TopicRoot};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
@@ -153,6 +153,18 @@ impl Handle {
     /// Who tried to connect lately, newest first.
     pub fn attempts(&self) -> Vec<Attempt> {
         self.0.attempts.latest()
+    }
+
+    /// From where a device is connected, or was last.
+    pub fn address_of(&self, device: DeviceId) -> Option<IpAddr> {
+        self.0.address_of(device)
+    }
+
+    /// How much of the inbox is taken, in percent.
+    #[expect(clippy::cast_precision_loss, reason = "percent")]
+    pub fn inbox_pct(&self) -> f64 {
+        let (free, all) = (self.0.inbox.capacity(), self.0.inbox.max_capacity());
+        100.0 - free as f64 * 100.0 / all.max(1) as f64
     }
 
     /// Whether the engine answers.

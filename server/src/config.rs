@@ -33,6 +33,8 @@ pub struct Config {
     pub usage: Usage,
     /// Copies of the database.
     pub backup: Backup,
+    /// Who is told of alerts. Rules and channels are made on the page.
+    pub alerting: Alerting,
     /// The machine that the server runs on, as the first device.
     pub local_agent: LocalAgent,
     /// Logs.
@@ -129,6 +131,14 @@ impl Default for Backup {
     }
 }
 
+/// Who is told of alerts.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Alerting {
+    /// Channels may reach private networks and this machine.
+    pub allow_private_addresses: bool,
+}
+
 /// The machine that the server runs on, as the first device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -182,6 +192,7 @@ impl Default for Config {
             retention: Retention::default(),
             usage: Usage::default(),
             backup: Backup::default(),
+            alerting: Alerting::default(),
             local_agent: LocalAgent::default(),
             log: Log::default(),
         }

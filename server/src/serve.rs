@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
+use crate::alerting;
 use crate::backups::{self, Keeping};
 use crate::config::{self, Config};
 use crate::data_dir::{self, Addresses};
@@ -77,6 +78,16 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         publish_status.publish(word);
     });
 
+    let alerting = alerting::assemble(&alerting::Neighbours {
+        config: &config,
+        store: &store,
+        gate: &gate,
+        recorder: &recorder.handle(),
+        keeping: &keeping,
+        certificate: &certificate,
+    })
+    .await?;
+
     let setup = setup_token(&store).await?;
     let dashboard = Dashboard::bind(
         config.dashboard.clone(),
@@ -84,7 +95,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         Some(certificate.server_config(b"http/1.1")?),
         invitation(&config, broker.address(), certificate.pin()),
         setup.as_deref().map(|token| KeyHash::of(token.as_bytes())),
-        neighbours(&gate, &recorder.handle(), &keeping, &config),
+        neighbours(&gate, &recorder.handle(), &keeping, Arc::new(alerting.for_the_page), &config),
         stop.soft.clone(),
     )
     .await
@@ -106,6 +117,8 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     recording.spawn(recorder.run(drain.clone(), stop.hard.clone()));
     clients.spawn(broker.run());
     clients.spawn(dashboard.run());
+    clients.spawn(alerting.judge.run(stop.soft.clone()));
+    clients.spawn(alerting.deliveries.run(stop.soft.clone()));
     clients.spawn(certificate.watch(stop.soft.clone()));
     clients.spawn(price_file.watch(store.clone(), stop.soft.clone()));
     clients.spawn(store.clone().watch_registry(stop.soft.clone()));
@@ -234,6 +247,7 @@ fn neighbours(
     gate: &broker::Handle,
     recorder: &recorder::Handle,
     keeping: &Keeping,
+    alerting: Arc<dyn dashboard::Alerting>,
     config: &Config,
 ) -> Neighbours {
     let (for_copies, data_dir) = (keeping.clone(), config.data_dir.clone());
@@ -261,7 +275,7 @@ fn neighbours(
             all
         }),
         attempts: Arc::new(move || for_attempts.attempts().into_iter().map(attempt).collect()),
-        alerting: Arc::new(crate::alerting::ForThePage),
+        alerting,
         backups: Arc::new(backups::ForThePage { config: config.clone(), keeping: for_copies }),
         keep: config.retention.keep(),
         min_free_bytes: config.store.min_free_bytes,

@@ -141,6 +141,8 @@ pub enum AlertDeed {
         members: Vec<DeviceId>,
         /// When it began.
         at: Timestamp,
+        /// It comes and goes.
+        flapping: bool,
     },
     /// It says something else.
     Update {
@@ -480,13 +482,16 @@ impl Store {
                 .fetch_optional(&mut **tx)
                 .await?;
         match (&write.deed, known) {
-            (AlertDeed::Fire { rule_no, rule, device, subject, telling, members: ids, at }, None) => {
+            (
+                AlertDeed::Fire { rule_no, rule, device, subject, telling, members: ids, at, flapping },
+                None,
+            ) => {
                 // Looked up here: another process may have removed it, and the rule, too.
                 let done = sqlx::query(
                     "INSERT INTO alert (device_no, rule, severity, title_en, title_zh, detail_en, detail_zh, fired_at,
-                        rule_no, key, subject, members)
+                        rule_no, key, subject, members, flapping)
                      SELECT (SELECT no FROM device WHERE id = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8,
-                        (SELECT no FROM alert_rule WHERE no = ?9), ?10, ?11, ?12
+                        (SELECT no FROM alert_rule WHERE no = ?9), ?10, ?11, ?12, ?13
                      WHERE ?1 IS NULL OR EXISTS (SELECT 1 FROM device WHERE id = ?1)",
                 )
                 .bind(device.map(|id| id.to_string()))
@@ -501,12 +506,13 @@ impl Store {
                 .bind(&write.key)
                 .bind(subject)
                 .bind(members(ids))
+                .bind(flapping)
                 .execute(&mut **tx)
                 .await?;
                 Ok((done.rows_affected() > 0).then(|| done.last_insert_rowid()))
             }
-            (AlertDeed::Fire { telling, members: ids, .. }, Some(no)) => {
-                say(tx, no, telling, members(ids), false, None).await?;
+            (AlertDeed::Fire { telling, members: ids, flapping, .. }, Some(no)) => {
+                say(tx, no, telling, members(ids), *flapping, None).await?;
                 Ok(Some(no))
             }
             (AlertDeed::Update { telling, members: ids, flapping, hidden_by }, Some(no)) => {

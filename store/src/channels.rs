@@ -149,6 +149,37 @@ impl Store {
         Ok(Ok(channel))
     }
 
+    /// Makes channels that every server begins with, each once: what people have removed stays removed.
+    pub async fn add_first_channels(&self, first: &[(&str, &str, ChannelBody)]) -> Result<(), Error> {
+        let doing = "adding the first channels";
+        let known: String = sqlx::query_scalar("SELECT kinds FROM alerting")
+            .fetch_one(&self.inner.readers)
+            .await
+            .doing(doing)?;
+        let mut known: Vec<String> = serde_json::from_str(&known).unwrap_or_default();
+        for (kind, name, body) in first {
+            let mark = format!("channel:{kind}");
+            if known.contains(&mark) {
+                continue;
+            }
+            let draft = ChannelDraft {
+                name: (*name).to_owned(),
+                enabled: true,
+                body: body.clone(),
+                secrets: BTreeMap::new(),
+            };
+            // A kill in between makes it twice at worst.
+            drop(self.add_channel(&Actor::server(), kind, &draft).await?);
+            known.push(mark);
+            sqlx::query("UPDATE alerting SET kinds = ?")
+                .bind(json!(known).to_string())
+                .execute(&self.inner.writer)
+                .await
+                .doing(doing)?;
+        }
+        Ok(())
+    }
+
     /// Changes a channel; `rev` is the one that was looked at.
     pub async fn change_channel(
         &self,

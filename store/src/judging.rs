@@ -52,6 +52,23 @@ pub struct NumberedError {
     pub first: bool,
 }
 
+/// Errors of a group that a device wrote in a minute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErrorMinute {
+    /// Whose.
+    pub device: DeviceId,
+    /// The minute.
+    pub at: Timestamp,
+    /// The group.
+    pub fingerprint: String,
+    /// What one of them says.
+    pub message: String,
+    /// How many.
+    pub count: u32,
+    /// The first of the group on any device is among them.
+    pub first: bool,
+}
+
 /// A line through what was measured of a device by the hour.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Trend {
@@ -126,8 +143,8 @@ impl Store {
     /// The number of the newest event and error before a moment, by when we were told.
     pub async fn news_before(&self, at: Timestamp) -> Result<(i64, i64), Error> {
         sqlx::query_as(
-            "SELECT (SELECT coalesce(max(no), 0) FROM event WHERE received_at < ?1),
-                    (SELECT coalesce(max(no), 0) FROM error_record WHERE received_at < ?1)",
+            "SELECT coalesce((SELECT no FROM event WHERE received_at < ?1 ORDER BY no DESC LIMIT 1), 0),
+                    coalesce((SELECT no FROM error_record WHERE received_at < ?1 ORDER BY no DESC LIMIT 1), 0)",
         )
         .bind(at.0)
         .fetch_one(&self.inner.readers)
@@ -135,14 +152,19 @@ impl Store {
         .doing("finding where news begin")
     }
 
-    /// Errors of devices by the hour (of UTC) since a moment.
-    pub async fn error_hours(&self, since: Timestamp) -> Result<Vec<(DeviceId, Timestamp, u32)>, Error> {
+    /// Errors of devices by the hour (of UTC), from a moment to another.
+    pub async fn error_hours(
+        &self,
+        since: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<(DeviceId, Timestamp, u32)>, Error> {
         let rows = sqlx::query(
             "SELECT d.id AS device, e.at / 3600000 AS hour, sum(e.count) AS n
              FROM error_record e JOIN device d ON d.no = e.device_no
-             WHERE e.at >= ? AND e.level IN ('error', 'exception', 'crash') GROUP BY d.no, hour",
+             WHERE e.at >= ? AND e.at < ? AND e.level IN ('error', 'exception', 'crash') GROUP BY d.no, hour",
         )
         .bind(since.0)
+        .bind(to.0)
         .fetch_all(&self.inner.readers)
         .await
         .doing("counting errors by the hour")?;
@@ -323,6 +345,48 @@ impl Store {
             .into_iter()
             .map(|(key, counts)| (Timestamp(key.parse::<i64>().unwrap_or(0) * 1000), counts))
             .collect())
+    }
+
+    /// The quarters of an hour in which somebody spoke to a device's OpenClaw since a moment: the end of each, in order.
+    pub async fn human_quarters(&self, device: DeviceId, since: Timestamp) -> Result<Vec<Timestamp>, Error> {
+        let quarters: Vec<i64> = sqlx::query_scalar(
+            "SELECT DISTINCT u.quarter FROM usage u JOIN usage_kind k ON k.no = u.kind_no
+             WHERE u.device_no = (SELECT no FROM device WHERE id = ?) AND u.quarter >= ? AND u.counted AND u.turns > 0
+               AND k.\"trigger\" = 'human' ORDER BY u.quarter",
+        )
+        .bind(device.to_string())
+        .bind(since.0.div_euclid(QUARTER_MILLIS))
+        .fetch_all(&self.inner.readers)
+        .await
+        .doing("finding when somebody spoke")?;
+        Ok(quarters.into_iter().map(|quarter| Timestamp((quarter + 1) * QUARTER_MILLIS)).collect())
+    }
+
+    /// Errors by the minute, device and group, from a moment to another, oldest first.
+    pub async fn error_minutes(&self, from: Timestamp, to: Timestamp) -> Result<Vec<ErrorMinute>, Error> {
+        let query = sqlx::query(
+            "SELECT d.id AS device, e.at / 60000 AS minute, e.fingerprint, sum(e.count) AS n,
+                min(substr(e.message, 1, 300)) AS message, max(coalesce(g.first_seen_at >= e.at, 0)) AS first
+             FROM error_record e JOIN device d ON d.no = e.device_no
+             LEFT JOIN error_group g ON g.fingerprint = e.fingerprint
+             WHERE e.at >= ? AND e.at < ? AND e.level IN ('error', 'exception', 'crash')
+               AND coalesce(g.state, 'open') <> 'ignored'
+             GROUP BY minute, d.no, e.fingerprint ORDER BY minute",
+        )
+        .bind(from.0)
+        .bind(to.0);
+        let rows = self.reader().await?.fetch_all("counting errors by the minute", query).await?;
+        let minute = |row: &sqlx::sqlite::SqliteRow| {
+            Some(ErrorMinute {
+                device: DeviceId::parse(row.get("device")).ok()?,
+                at: Timestamp(row.get::<i64, _>("minute") * 60_000),
+                fingerprint: row.get("fingerprint"),
+                message: row.get("message"),
+                count: row.get("n"),
+                first: row.get("first"),
+            })
+        };
+        Ok(rows.iter().filter_map(minute).collect())
     }
 
     /// The beginning of what is kept as steps of this length.

@@ -75,7 +75,7 @@ pub use fleet::{Device, DeviceKind, Latest, PresenceNow};
 pub use fleet_at::FleetAt;
 pub use growth::{Amounts as DailyAmounts, Growth, growth};
 pub use hot::Settled;
-pub use judging::{NumberedError, NumberedEvent, Trend};
+pub use judging::{ErrorMinute, NumberedError, NumberedEvent, Trend};
 pub use open::Config;
 pub use outages::{LastRun, Outage, OutageFilter, OutageLabel, Span, Uptime};
 pub use page::{Page, Place};

@@ -315,6 +315,16 @@ pub fn kinds() -> &'static [&'static ChannelKind] {
     ]
 }
 
+/// Whether channels of a kind can change what they have sent; each of them says by itself whether it does.
+pub(crate) fn edits(word: &str) -> bool {
+    [&telegram::KIND, &discord::KIND, &slack::KIND].iter().any(|kind| kind.word == word)
+}
+
+/// Whether the other side keeps something open until it is told that it is over.
+pub(crate) fn must_end(word: &str) -> bool {
+    word == pagerduty::KIND.word
+}
+
 /// The kind with this word.
 pub fn kind(word: &str) -> Option<&'static ChannelKind> {
     kinds().iter().copied().find(|kind| kind.word == word)

@@ -202,7 +202,7 @@ impl Story {
         self.now = self.now.plus_millis(down_ms);
         let set = Ruleset { rules: self.rules.clone(), pauses: self.pauses.clone(), zone: None };
         self.engine = Engine::new(set, self.now);
-        self.engine.remember(&states, &firing, judged_at);
+        self.engine.remember(&states, &firing, judged_at, self.now);
         let facts = self.devices.clone().into_iter().map(Fact::Device).chain(self.kept.clone());
         let steps = self.engine.start(facts, self.now);
         self.told.extend(steps);
