@@ -78,7 +78,7 @@ impl Channel for Dingtalk {
             let words = Words::of(&message);
             let body = json!({
                 "msgtype": "markdown",
-                "markdown": { "title": words.headline, "text": text(&words, &message) },
+                "markdown": { "title": wide(&words.headline), "text": text(&words, &message) },
                 "at": { "isAtAll": false },
             });
             let answer = self.client.post(self.signed(), &body).send().await?;

@@ -161,6 +161,12 @@ fn headline(said: &Notification, language: Language) -> String {
     }
 }
 
+/// The device's tags.
+pub(super) fn tags(said: &Notification) -> Vec<String> {
+    let all = said.device.iter().flat_map(|device| &device.tags);
+    all.take(TAGS).map(|tag| cut(&clean_line(tag), NAME)).collect()
+}
+
 fn facts(said: &Notification, voice: &Voice) -> Vec<(&'static str, String)> {
     let language = voice.language;
     let mut facts = Vec::new();
@@ -179,9 +185,8 @@ fn facts(said: &Notification, voice: &Voice) -> Vec<(&'static str, String)> {
     } else if said.occasion == Occasion::Test {
         facts.push((pick(language, "Sent", "发送于"), moment(said.at, voice)));
     }
-    if let Some(device) = said.device.as_ref().filter(|device| !device.tags.is_empty()) {
-        let tags: Vec<String> =
-            device.tags.iter().take(TAGS).map(|tag| cut(&clean_line(tag), NAME)).collect();
+    let tags = tags(said);
+    if !tags.is_empty() {
         facts.push((pick(language, "Tags", "标签"), tags.join(pick(language, ", ", "、"))));
     }
     facts
