@@ -37,7 +37,8 @@ impl Smtp {
             .arg(mode)
             .arg(certificate)
             .arg(key);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true).spawn().unwrap();
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true).spawn().unwrap();
         let mut mails = BufReader::new(child.stdout.take().unwrap()).lines();
         let port = mails.next_line().await.unwrap().expect("aiosmtpd starts: run tests/clients/setup.sh");
         let outside = outside_with(Web::new(Reach { private: true }, vec![tls.authority]));

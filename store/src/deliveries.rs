@@ -316,8 +316,7 @@ impl Store {
             query.push(" AND (d.made_at, d.no) < (").push_bind(at.0).push(", ").push_bind(no).push(")");
         }
         query.push(" ORDER BY d.made_at DESC, d.no DESC LIMIT ").push_bind(page.limit);
-        let mut reader = self.reader().await?;
-        let rows = reader.fetch_all(doing, query.build()).await?;
+        let rows = self.reader().await?.fetch_all(doing, query.build()).await?;
         let mut deliveries: Vec<Delivery> = rows.iter().filter_map(delivery).collect();
         if deliveries.is_empty() {
             return Ok(deliveries);
