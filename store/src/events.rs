@@ -252,7 +252,7 @@ impl Store {
     }
 }
 
-fn event(row: &sqlx::sqlite::SqliteRow) -> Option<Event> {
+pub(crate) fn event(row: &sqlx::sqlite::SqliteRow) -> Option<Event> {
     let count = |name: &str| row.get::<Option<i64>, _>(name).and_then(|n| u64::try_from(n).ok());
     Some(Event {
         at: Timestamp(row.get("at")),

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use protocol::{
-    DeviceId, Host, OfflineReason, OpenClaw, Payload as _, Report, SpoolId, Timestamp, Topic, TopicRoot,
+    AgentHealth, DeviceId, Host, OfflineReason, OpenClaw, Payload as _, Report, SpoolId, Timestamp, Topic,
+    TopicRoot, Volume,
 };
 use sqlx::Row as _;
 
@@ -108,6 +109,10 @@ pub struct Latest {
     pub network_down: Option<f64>,
     /// OpenClaw on it; `None` when the agent has not looked.
     pub openclaw: Option<Arc<OpenClaw>>,
+    /// Each disk; empty when it is read from the history, which keeps the sum.
+    pub volumes: Vec<Volume>,
+    /// How the agent itself is doing; nothing when it is read from the history.
+    pub agent: AgentHealth,
 }
 
 impl Latest {
@@ -124,6 +129,8 @@ impl Latest {
             network_up: report.network.up_bytes_per_s,
             network_down: report.network.down_bytes_per_s,
             openclaw: report.openclaw.clone().map(Arc::new),
+            volumes: report.disk.volumes.clone(),
+            agent: report.agent.clone(),
         }
     }
 }
@@ -159,6 +166,8 @@ impl Latest {
             network_up: value(Metric::NetworkUp),
             network_down: value(Metric::NetworkDown),
             openclaw,
+            volumes: Vec::new(),
+            agent: AgentHealth::default(),
         }
     }
 }

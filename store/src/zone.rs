@@ -83,6 +83,17 @@ impl Zone {
         }
     }
 
+    /// Full days of the month that come after the day of a moment.
+    pub fn days_left_in_month(&self, at: Timestamp) -> u8 {
+        let day = self.date(at);
+        u8::try_from(days_between(day, day.last_of_month())).unwrap_or(0)
+    }
+
+    /// The first moment of the month of a moment.
+    pub fn month_of(&self, at: Timestamp) -> Timestamp {
+        self.start_of(self.date(at).first_of_month())
+    }
+
     /// Seconds to add to UTC, as they change from one moment to another: the first holds from `from` on, the others
     /// from their moment on.
     pub fn offsets(&self, from: Timestamp, to: Timestamp) -> Vec<(Timestamp, i32)> {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what tests speak with: the third-party MQTT clients of tests/tests/broker_clients.rs, the SMTP server of
-# alerting/tests/email.rs. May run again at any time.
+# alerting/tests/telling/email.rs. May run again at any time.
 set -euo pipefail
 here="$(cd "$(dirname "$0")" && pwd)"
 target="${CARGO_TARGET_DIR:-$here/../../target}"

@@ -144,7 +144,7 @@ impl Channel for Webhook {
             if let Some(secret) = &self.secret {
                 let at = self.clock.now().0 / 1_000;
                 let sign = hmac_sha256(secret.as_bytes(), format!("{at}.{body}").as_bytes());
-                let hex: String = sign.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+                let hex = sign.as_ref().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
                 ask = ask.with("x-openclaw-watch-signature", &format!("t={at},v1={hex}"));
             }
             let answer = ask.body(body).send().await?;

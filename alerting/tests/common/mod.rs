@@ -1,299 +1,318 @@
-//! A web server that remembers what it was asked and answers as a test says; and notifications to tell.
-#![allow(dead_code, reason = "each test file uses a part of it")]
-#![allow(unreachable_pub, reason = "a module of tests")]
-#![allow(clippy::unwrap_used, reason = "a test")]
+//! A fleet whose time is moved by hand.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex};
+#![allow(dead_code, reason = "not every test needs all of it")]
 
-use alerting::channels::{self, Language, Message, Opened, Outcome, Outside, Reach, Settings, Voice, Web};
-use alerting::{Notification, Occasion, Subject};
-use protocol::{Clock, DeviceId, Timestamp};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use serde_json::{Value, json};
-use store::{Said, Severity, Zone};
-use tokio::io::{
-    AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader,
-};
-use tokio::net::TcpListener;
-use tokio_util::task::TaskTracker;
+use std::sync::Arc;
 
-/// 2027-01-15T08:00:00Z.
-pub const NOW: Timestamp = Timestamp(1_800_000_000_000);
-/// What devices are called by people who try things.
-pub const NASTY: &str = "<b>@everyone</b> \"x\" \\ *a* [b](http://evil.example) <!channel> \u{202e}&\u{7}";
+use alerting::facts::{DeviceNow, ErrorTold, Fact, Happened, Measured};
+use alerting::{Engine, Key, Ruleset, Transition, What, kinds};
+use protocol::{ClawChannel, DeviceId, EventKind, Gateway, GatewayState, OfflineReason, OpenClaw, Timestamp};
+use serde_json::Value;
+use store::{Pause, Rule, Severity};
 
-#[derive(Debug, Clone)]
-pub struct Asked {
-    pub method: String,
-    /// With its query.
-    pub path: String,
-    /// By their names in lower case.
-    pub headers: BTreeMap<String, String>,
-    pub body: String,
+pub const SECOND: i64 = 1_000;
+pub const MINUTE: i64 = 60 * SECOND;
+pub const HOUR: i64 = 60 * MINUTE;
+pub const DAY: i64 = 24 * HOUR;
+/// A Friday, at noon.
+pub const NOON: Timestamp = Timestamp(1_795_176_000_000);
+
+pub struct Story {
+    pub engine: Engine,
+    pub rules: Vec<Rule>,
+    pub pauses: Vec<Pause>,
+    pub now: Timestamp,
+    pub devices: Vec<DeviceNow>,
+    /// What the store keeps of what happened.
+    pub kept: Vec<Fact>,
+    /// What has followed.
+    pub told: Vec<Transition>,
+    /// How much of that was looked at.
+    pub seen: usize,
 }
 
-impl Asked {
-    pub fn json(&self) -> Value {
-        assert!(self.headers["content-type"].starts_with("application/json"), "{:?}", self.headers);
-        serde_json::from_str(&self.body).unwrap()
+pub fn id(n: usize) -> DeviceId {
+    DeviceId::parse(&format!("device{n:06}")).unwrap()
+}
+
+/// A rule of a kind as it is without a word.
+pub fn rule(no: i64, kind: &str) -> Rule {
+    let body = kinds::kind(kind).unwrap().body();
+    Rule { no, kind: kind.to_owned(), enabled: true, body, rev: 1 }
+}
+
+pub fn with(mut rule: Rule, values: &[(&str, Value)]) -> Rule {
+    for (word, value) in values {
+        rule.body.values.insert((*word).to_owned(), value.clone());
+    }
+    rule
+}
+
+impl Story {
+    /// One device that is well, and these rules.
+    pub fn new(rules: &[Rule]) -> Self {
+        Self::of(1, rules)
     }
 
-    /// A value of the query, without percent signs.
-    pub fn query(&self, name: &str) -> Option<String> {
-        let (_, query) = self.path.split_once('?')?;
-        let value = query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))?;
-        let mut bytes = Vec::new();
-        let mut rest = value.as_bytes();
-        while let [first, others @ ..] = rest {
-            if let (b'%', [a, b, others @ ..]) = (first, others) {
-                let hex = [*a, *b];
-                bytes.push(u8::from_str_radix(std::str::from_utf8(&hex).unwrap(), 16).unwrap());
-                rest = others;
-            } else {
-                bytes.push(*first);
-                rest = others;
+    pub fn of(devices: usize, rules: &[Rule]) -> Self {
+        let set = Ruleset { rules: rules.to_vec(), ..Ruleset::default() };
+        let engine = Engine::new(set, NOON);
+        let devices = (0..devices).map(|n| device(n, NOON)).collect::<Vec<_>>();
+        let mut story = Self {
+            engine,
+            rules: rules.to_vec(),
+            pauses: vec![],
+            now: NOON,
+            devices: devices.clone(),
+            kept: vec![],
+            told: vec![],
+            seen: 0,
+        };
+        story.learn(devices.into_iter().map(Fact::Device));
+        assert_eq!(story.told, [], "nothing is wrong yet");
+        story
+    }
+
+    pub fn learn(&mut self, facts: impl IntoIterator<Item = Fact>) {
+        let facts: Vec<Fact> = facts.into_iter().collect();
+        let news = |fact: &&Fact| matches!(fact, Fact::Happened(..) | Fact::Error(..));
+        self.kept.extend(facts.iter().filter(news).cloned());
+        let steps = self.engine.step(facts, self.now);
+        self.told.extend(steps);
+    }
+
+    /// Time goes on; what is due in between is judged when it is due.
+    pub fn pass(&mut self, ms: i64) -> &mut Self {
+        let end = self.now.plus_millis(ms);
+        while let Some(at) = self.engine.next_wake().filter(|at| *at <= end) {
+            self.now = self.now.max(at);
+            self.learn([]);
+        }
+        self.now = end;
+        self.learn([]);
+        self
+    }
+
+    /// A device changes.
+    pub fn change(&mut self, n: usize, change: impl FnOnce(&mut DeviceNow)) -> &mut Self {
+        change(&mut self.devices[n]);
+        let now = self.devices[n].clone();
+        self.learn([Fact::Device(now)]);
+        self
+    }
+
+    pub fn measure(&mut self, n: usize, change: impl FnOnce(&mut Measured)) -> &mut Self {
+        let now = self.now;
+        self.change(n, |device| {
+            let measured = device.measured.as_mut().unwrap();
+            measured.at = now;
+            change(measured);
+        })
+    }
+
+    /// The same values come in every half minute, as of a real device.
+    pub fn keep(&mut self, n: usize, ms: i64, change: impl Fn(&mut Measured)) -> &mut Self {
+        let end = self.now.plus_millis(ms);
+        while self.now < end {
+            self.measure(n, &change);
+            let next = (30 * SECOND).min(end.millis_since(self.now));
+            self.pass(next);
+        }
+        self
+    }
+
+    pub fn gateway(&mut self, n: usize, change: impl FnOnce(&mut Gateway)) -> &mut Self {
+        self.measure(n, |measured| {
+            let mut claw = OpenClaw::clone(measured.claw.as_ref().unwrap());
+            change(&mut claw.gateways[0]);
+            claw.state = claw.gateways[0].state;
+            claw.version.clone_from(&claw.gateways[0].version);
+            measured.claw = Some(Arc::new(claw));
+        })
+    }
+
+    pub fn lose(&mut self, n: usize) -> &mut Self {
+        let now = self.now;
+        self.change(n, |device| {
+            device.online = Some(false);
+            device.since = now;
+            device.reason = Some(OfflineReason::ConnectionLost);
+        })
+    }
+
+    pub fn back(&mut self, n: usize) -> &mut Self {
+        let now = self.now;
+        self.change(n, |device| {
+            device.online = Some(true);
+            device.since = now;
+            device.reason = None;
+        })
+    }
+
+    pub fn happens(&mut self, n: usize, kind: EventKind) -> &mut Self {
+        self.happened(n, kind, self.now)
+    }
+
+    /// Something that happened before, and is told now.
+    pub fn happened(&mut self, n: usize, kind: EventKind, at: Timestamp) -> &mut Self {
+        let event = Happened {
+            kind,
+            at,
+            received_at: self.now,
+            gateway: Some("default".to_owned()),
+            from: Some("2026.9.5".to_owned()),
+            to: Some("2026.9.6".to_owned()),
+            reason: Some("signal 9".to_owned()),
+            count: Some(3),
+        };
+        self.learn([Fact::Happened(id(n), event)]);
+        self
+    }
+
+    pub fn error(&mut self, n: usize, fingerprint: &str, count: u32, first: bool) -> &mut Self {
+        let error = ErrorTold {
+            at: self.now,
+            received_at: self.now,
+            fingerprint: fingerprint.to_owned(),
+            message: format!("boom {fingerprint}"),
+            count,
+            first,
+        };
+        self.learn([Fact::Error(id(n), error)]);
+        self
+    }
+
+    /// The server is killed and starts again after so long; what it remembered is what was written.
+    pub fn restart(&mut self, down_ms: i64) -> &mut Self {
+        let states: Vec<(String, String)> = self.remembered();
+        let firing: Vec<store::FiringAlert> = self
+            .firing()
+            .into_iter()
+            .enumerate()
+            .map(|(no, step)| store::FiringAlert {
+                key: step.key.to_string(),
+                no: i64::try_from(no).unwrap(),
+                telling: step.telling,
+                fired_at: step.fired_at,
+                acknowledged: false,
+                members: step.members,
+            })
+            .collect();
+        let judged_at = self.now;
+        self.now = self.now.plus_millis(down_ms);
+        let set = Ruleset { rules: self.rules.clone(), pauses: self.pauses.clone(), zone: None };
+        self.engine = Engine::new(set, self.now);
+        self.engine.remember(&states, &firing, judged_at);
+        let facts = self.devices.clone().into_iter().map(Fact::Device).chain(self.kept.clone());
+        let steps = self.engine.start(facts, self.now);
+        self.told.extend(steps);
+        self
+    }
+
+    fn remembered(&mut self) -> Vec<(String, String)> {
+        // Everything is written with each step; here it is asked for at once.
+        let mut all = std::collections::BTreeMap::new();
+        for (key, body) in self.engine.take_remembered() {
+            match body {
+                Some(body) => all.insert(key, body),
+                None => all.remove(&key),
+            };
+        }
+        all.into_iter().collect()
+    }
+
+    pub fn pause(&mut self, pause: Pause) -> &mut Self {
+        self.pauses.push(pause);
+        self.take_rules()
+    }
+
+    pub fn take_rules(&mut self) -> &mut Self {
+        let set = Ruleset { rules: self.rules.clone(), pauses: self.pauses.clone(), zone: None };
+        let steps = self.engine.change_rules(set, self.now);
+        self.told.extend(steps);
+        self
+    }
+
+    /// What fires by what was told.
+    pub fn firing(&self) -> Vec<Transition> {
+        let mut firing: Vec<Transition> = Vec::new();
+        for step in &self.told {
+            match step.what {
+                What::Fired => {
+                    assert!(!firing.iter().any(|known| known.key == step.key), "{} fired twice", step.key);
+                    firing.push(step.clone());
+                }
+                What::Resolved => {
+                    let at = firing.iter().position(|known| known.key == step.key);
+                    firing.remove(at.unwrap_or_else(|| panic!("{} was over and had not begun", step.key)));
+                }
+                _ => {
+                    let known = firing.iter_mut().find(|known| known.key == step.key);
+                    *known.unwrap_or_else(|| panic!("{} says something and does not fire", step.key)) =
+                        step.clone();
+                }
             }
         }
-        Some(String::from_utf8(bytes).unwrap())
+        firing
+    }
+
+    /// What followed since this was asked last: what became of which kind, and how grave it is. A number that changes is
+    /// left out.
+    #[track_caller]
+    pub fn expect(&mut self, expected: &[(&str, What, Severity)]) -> &mut Self {
+        self.firing();
+        let new = self.told[self.seen..].iter().filter(|step| step.what != What::Changed);
+        let told: Vec<(&str, What, Severity)> =
+            new.map(|step| (step.kind, step.what, step.telling.severity)).collect();
+        assert_eq!(told, expected);
+        self.seen = self.told.len();
+        self
+    }
+
+    /// The last of what followed.
+    pub fn last(&self) -> &Transition {
+        self.told.last().unwrap()
+    }
+
+    pub fn key(&self, rule: i64, n: usize) -> Key {
+        Key { rule, device: Some(id(n)), subject: String::new() }
     }
 }
 
-#[derive(Debug, Clone)]
-pub enum Answer {
-    Now { status: u16, headers: Vec<(&'static str, String)>, body: String },
-    Never,
-}
-
-pub fn say(status: u16, body: impl ToString) -> Answer {
-    Answer::Now { status, headers: Vec::new(), body: body.to_string() }
-}
-
-impl Answer {
-    pub fn with(self, name: &'static str, value: impl ToString) -> Self {
-        match self {
-            Self::Now { status, mut headers, body } => {
-                headers.push((name, value.to_string()));
-                Self::Now { status, headers, body }
-            }
-            Self::Never => Self::Never,
-        }
-    }
-}
-
-/// A server of somebody else's.
-#[derive(Clone)]
-pub struct Server {
-    pub at: SocketAddr,
-    asked: Arc<Mutex<Vec<Asked>>>,
-}
-
-type Answers = Arc<dyn Fn(&Asked) -> Answer + Send + Sync>;
-
-impl Server {
-    pub async fn new(answers: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Self {
-        Self::start(None, Arc::new(answers)).await
-    }
-
-    pub async fn with_tls(tls: &Tls, answers: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Self {
-        Self::start(Some(tls.acceptor()), Arc::new(answers)).await
-    }
-
-    async fn start(tls: Option<tokio_rustls::TlsAcceptor>, answers: Answers) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (at, asked) = (listener.local_addr().unwrap(), Arc::new(Mutex::new(Vec::new())));
-        let (log, tasks) = (Arc::clone(&asked), TaskTracker::new());
-        TaskTracker::new().spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let (tls, answers, log) = (tls.clone(), Arc::clone(&answers), Arc::clone(&log));
-                tasks.spawn(async move {
-                    match tls {
-                        None => serve(stream, &answers, &log).await,
-                        Some(tls) => match tls.accept(stream).await {
-                            Ok(stream) => serve(stream, &answers, &log).await,
-                            Err(_) => None,
-                        },
-                    }
-                });
-            }
-        });
-        Self { at, asked }
-    }
-
-    pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.at)
-    }
-
-    /// What it was asked since the last time.
-    pub fn asked(&self) -> Vec<Asked> {
-        std::mem::take(&mut self.asked.lock().unwrap())
-    }
-
-    /// The one thing that it was asked.
-    pub fn one(&self) -> Asked {
-        let mut asked = self.asked();
-        assert_eq!(asked.len(), 1, "{asked:#?}");
-        asked.remove(0)
-    }
-}
-
-async fn serve<S>(stream: S, answers: &Answers, log: &Mutex<Vec<Asked>>) -> Option<()>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    let mut stream = BufReader::new(stream);
-    loop {
-        let mut line = String::new();
-        stream.read_line(&mut line).await.ok().filter(|read| *read > 0)?;
-        let mut words = line.split_whitespace();
-        let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
-        let mut headers = BTreeMap::new();
-        loop {
-            let mut line = String::new();
-            stream.read_line(&mut line).await.ok()?;
-            let Some((name, value)) = line.trim_end().split_once(':') else { break };
-            headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
-        }
-        let length = headers.get("content-length").map_or(0, |length| length.parse().unwrap());
-        let mut body = vec![0; length];
-        stream.read_exact(&mut body).await.ok()?;
-        let asked = Asked { method, path, headers, body: String::from_utf8(body).unwrap() };
-        let answer = answers(&asked);
-        log.lock().unwrap().push(asked);
-        let Answer::Now { status, headers, body } = answer else { return std::future::pending().await };
-        let mut head = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\n", body.len());
-        for (name, value) in headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
-        }
-        stream.write_all(format!("{head}\r\n{body}").as_bytes()).await.ok()?;
-        stream.flush().await.ok()?;
-    }
-}
-
-/// A certificate for `localhost`, by an authority of its own.
-pub struct Tls {
-    pub authority: CertificateDer<'static>,
-    pub certificate: rcgen::Certificate,
-    pub key: rcgen::KeyPair,
-}
-
-impl Tls {
-    pub fn new() -> Self {
-        let ca_key = rcgen::KeyPair::generate().unwrap();
-        let mut params = rcgen::CertificateParams::new(vec![]).unwrap();
-        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        let ca = params.self_signed(&ca_key).unwrap();
-        let issuer = rcgen::Issuer::new(params, ca_key);
-        let key = rcgen::KeyPair::generate().unwrap();
-        let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-        params.use_authority_key_identifier_extension = true;
-        let certificate = params.signed_by(&key, &issuer).unwrap();
-        Self { authority: ca.der().clone(), certificate, key }
-    }
-
-    fn acceptor(&self) -> tokio_rustls::TlsAcceptor {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config =
-            rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let key = PrivateKeyDer::try_from(self.key.serialize_der()).unwrap();
-        let config = config.unwrap().with_no_client_auth();
-        let config = config.with_single_cert(vec![self.certificate.der().clone()], key).unwrap();
-        Arc::new(config).into()
-    }
-}
-
-pub fn outside() -> Outside {
-    outside_with(Web::new(Reach { private: true }, vec![]))
-}
-
-pub fn outside_with(web: Web) -> Outside {
-    Outside {
-        web,
-        data_dir: "/nonexistent".into(),
-        publish: Arc::new(|_, _| Box::pin(async { Err("there is no broker".to_owned()) })),
-        clock: Clock::manual(NOW),
-    }
-}
-
-/// `[("word", "value")]`; numbers and toggles as they are written.
-pub fn settings(pairs: &[(&str, &str)]) -> Settings {
-    pairs.iter().map(|(word, value)| ((*word).to_owned(), json!(value))).collect()
-}
-
-pub fn open(kind: &str, pairs: &[(&str, &str)]) -> Opened {
-    channels::open(kind, &settings(pairs), Language::En, &outside()).unwrap_or_else(|p| panic!("{p:?}"))
-}
-
-pub async fn tell(opened: &Opened, notification: &Notification, handle: Option<&str>) -> Outcome {
-    opened.channel.send(Message { notification, voice: &opened.voice, handle }).await
-}
-
-pub async fn tell_zh(opened: &Opened, notification: &Notification) -> Outcome {
-    let voice = Voice { language: Language::Zh, zone: Zone::parse("Asia/Shanghai").unwrap() };
-    opened.channel.send(Message { notification, voice: &voice, handle: None }).await
-}
-
-fn said(en: &str, zh: &str) -> Said {
-    Said { en: en.to_owned(), zh: zh.to_owned() }
-}
-
-/// The gateway of a device is down.
-pub fn down(occasion: Occasion) -> Notification {
-    Notification {
-        id: format!("n-{}", occasion.as_str()),
-        occasion,
-        at: NOW.plus_millis(if occasion == Occasion::Fired { 0 } else { 720_000 }),
-        alert: Some(17),
-        rule: Some("gateway_down".to_owned()),
-        severity: Severity::Critical,
-        title: said("Gateway down", "网关停止"),
-        detail: Some(said("Out of memory.\nIt used 2 GB.", "内存不足。\n占用 2 GB。")),
-        device: Some(Subject {
-            id: DeviceId::parse("abcdefghjkmn").unwrap(),
-            name: "hk-edge-02".to_owned(),
-            tags: vec!["edge".to_owned()],
+/// A device that is well.
+pub fn device(n: usize, now: Timestamp) -> DeviceNow {
+    let gateway = Gateway {
+        name: "default".to_owned(),
+        state: GatewayState::Running,
+        version: Some("2026.9.6".to_owned()),
+        installed_version: Some("2026.9.6".to_owned()),
+        channels: vec![ClawChannel { name: "telegram".to_owned(), connected: Some(true) }],
+        ..Gateway::default()
+    };
+    let claw = OpenClaw {
+        state: GatewayState::Running,
+        version: Some("2026.9.6".to_owned()),
+        gateways: vec![gateway],
+    };
+    DeviceNow {
+        id: id(n),
+        name: format!("box-{n}"),
+        tags: vec![],
+        online: Some(true),
+        since: now.plus_millis(-HOUR),
+        reason: None,
+        address: None,
+        agent_version: Some("0.1.0".to_owned()),
+        measured: Some(Measured {
+            at: now,
+            cpu_pct: Some(10.0),
+            memory_pct: Some(40.0),
+            disks: vec![("/".to_owned(), 50.0)],
+            disk_free: Some(50 << 30),
+            claw: Some(Arc::new(claw)),
+            spool_problem: None,
         }),
-        devices: None,
-        fired_at: Some(NOW),
-        resolved_at: (occasion == Occasion::Resolved).then(|| NOW.plus_millis(720_000)),
-        url: Some("https://watch.example/alerts/17?a=1&b=2".to_owned()),
+        usage: None,
+        clock_skew_ms: 0,
     }
-}
-
-/// The same by somebody who tries things.
-pub fn nasty() -> Notification {
-    let mut notification = down(Occasion::Fired);
-    let long = format!("{NASTY}\n{}", "长 line ".repeat(2_000));
-    notification.title = said(&long, &long);
-    notification.detail = Some(said(&long, &long));
-    notification.device.as_mut().unwrap().name = long.clone();
-    notification.device.as_mut().unwrap().tags = vec![long; 40];
-    notification
-}
-
-/// Nothing in it that cannot be seen, and nothing of the wrong direction.
-pub fn is_clean(text: &str) -> bool {
-    text.chars().all(|c| c == '\n' || !c.is_control()) && !text.contains('\u{202e}')
-}
-
-/// What the `openssl` command makes of it: HMAC-SHA256, as hex or in base64.
-pub fn openssl_hmac(key: &[u8], text: &[u8]) -> (String, String) {
-    let hex_key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-    let option = format!("hexkey:{hex_key}");
-    let signed = pipe(&["dgst", "-sha256", "-mac", "HMAC", "-macopt", &option, "-binary"], text);
-    let hex = signed.iter().map(|byte| format!("{byte:02x}")).collect();
-    (hex, String::from_utf8(pipe(&["base64", "-A"], &signed)).unwrap())
-}
-
-fn pipe(arguments: &[&str], input: &[u8]) -> Vec<u8> {
-    use std::io::Write as _;
-    let mut command = Command::new("openssl");
-    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut child = command.spawn().expect("openssl is missing: apt-get install openssl");
-    child.stdin.take().unwrap().write_all(input).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success());
-    output.stdout
 }

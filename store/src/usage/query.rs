@@ -347,7 +347,7 @@ impl Store {
     }
 
     /// What was used by one way of time, with names for programs: a day, or the seconds since 1970.
-    pub(super) async fn usage_by_time(&self, question: &UsageQuery) -> Result<Vec<(String, Counts)>, Error> {
+    pub(crate) async fn usage_by_time(&self, question: &UsageQuery) -> Result<Vec<(String, Counts)>, Error> {
         let rows = self.summed_rows(question).await?;
         Ok(rows.iter().map(|row| (row.get("key"), Counts::of(row))).collect())
     }

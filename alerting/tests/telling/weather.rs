@@ -1,11 +1,9 @@
 //! What every kind of channel does when the other side is busy, broken, somebody else or silent; and what it may reach.
 
-mod common;
-
+use crate::elsewhere::*;
 use alerting::Occasion;
 use alerting::channels::{self, Failed, Fault, Language, Opened, Reach, Web};
 use alerting::try_channel;
-use common::*;
 use std::time::Duration;
 
 const TELEGRAM: &str = "110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw";

@@ -1,12 +1,10 @@
 //! Channels behind a proxy: one that speaks HTTP, and one that speaks SOCKS5.
 
-mod common;
-
 use std::sync::{Arc, Mutex};
 
+use crate::elsewhere::*;
 use alerting::Occasion;
 use alerting::channels::{Language, Reach, Web, open};
-use common::*;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};

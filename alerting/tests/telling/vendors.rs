@@ -1,10 +1,8 @@
 //! Each kind of channel against a server that checks what its vendor documents.
 
-mod common;
-
+use crate::elsewhere::*;
 use alerting::Occasion;
 use alerting::channels::{Arrived, Fault, check};
-use common::*;
 use serde_json::{Value, json};
 use store::Severity;
 

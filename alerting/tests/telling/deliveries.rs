@@ -1,16 +1,14 @@
 //! Deliveries from the database to a server that counts.
 
-mod common;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicI64, AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use crate::elsewhere::*;
 use alerting::channels::{Outside, Reach, Web};
 use alerting::{Deliveries, Notification, Occasion, Troubles};
-use common::*;
 use protocol::{Clock, TopicRoot};
 use store::{
     Actor, ChannelBody, ChannelDraft, Config, Delivery, DeliveryFilter, DeliveryState, NewDelivery, Page,
@@ -354,7 +352,9 @@ async fn a_kill_at_any_moment_loses_nothing() {
     let waiting = async || store.queue(&channel, 100).await.unwrap().len();
     while waiting().await > 0 {
         let mut command = std::process::Command::new(std::env::current_exe().unwrap());
-        command.args(["--ignored", "--exact", "delivers_until_it_is_killed"]).env("DELIVER_FROM", dir.path());
+        command
+            .args(["--ignored", "--exact", "deliveries::delivers_until_it_is_killed"])
+            .env("DELIVER_FROM", dir.path());
         *process.lock().unwrap() = Some(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
         loop {
             let ended = process.lock().unwrap().as_mut().unwrap().try_wait().unwrap().is_some();

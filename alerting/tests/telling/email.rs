@@ -1,13 +1,11 @@
 //! E-mail through a real SMTP server: aiosmtpd, which tests/clients/setup.sh installs.
 
-mod common;
-
 use std::path::Path;
 use std::process::Stdio;
 
+use crate::elsewhere::{NASTY, Tls, down, nasty, outside_with, settings, tell, tell_zh};
 use alerting::Occasion;
 use alerting::channels::{Fault, Language, Opened, Outside, Reach, Web, check, open};
-use common::{NASTY, Tls, down, nasty, outside_with, settings, tell, tell_zh};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
@@ -33,7 +31,7 @@ impl Smtp {
         std::fs::write(&key, tls.key.serialize_pem()).unwrap();
         let mut command = Command::new(python);
         command
-            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/smtp_server.py"))
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/telling/smtp_server.py"))
             .arg(mode)
             .arg(certificate)
             .arg(key);
@@ -155,7 +153,7 @@ async fn a_certificate_must_be_of_the_server() {
             ("to", "b@example.org"),
         ]),
         Language::En,
-        &common::outside(),
+        &crate::elsewhere::outside(),
     );
     let failed =
         tell(&unknown.unwrap_or_else(|p| panic!("{p:?}")), &down(Occasion::Fired), None).await.unwrap_err();

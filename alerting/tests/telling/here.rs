@@ -1,12 +1,10 @@
 //! Channels that stay in the house: the log file, and our own broker.
 
-mod common;
-
 use std::sync::{Arc, Mutex};
 
+use crate::elsewhere::*;
 use alerting::Occasion;
 use alerting::channels::{Fault, Language, Outside, open};
-use common::*;
 use protocol::Clock;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -106,8 +104,8 @@ async fn our_broker_is_told_below_the_device() {
         (topic.as_str(), &body["headline"]),
         ("fleet/alert", &json!("[CRITICAL] 12 devices: Gateway down"))
     );
-    let closed =
-        open("mqtt", &settings(&[]), Language::En, &common::outside()).unwrap_or_else(|p| panic!("{p:?}"));
+    let closed = open("mqtt", &settings(&[]), Language::En, &crate::elsewhere::outside())
+        .unwrap_or_else(|p| panic!("{p:?}"));
     let failed = tell(&closed, &down(Occasion::Fired), None).await.unwrap_err();
     assert_eq!((failed.fault, failed.why.as_str()), (Fault::Channel, "there is no broker"));
 }
