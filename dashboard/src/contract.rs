@@ -10,7 +10,8 @@ use axum::{Router, body};
 use protocol::{Clock, DeviceId, KeyHash, Payload, Timestamp, TopicRoot};
 use serde_json::{Value, json};
 use store::{
-    Actor, DeviceKind, Fact, NewKey, Record, RetainedRow, Role, RuleBody, Said, Severity, Store, Telling,
+    Actor, ChannelBody, ChannelDraft, DeviceKind, Fact, NewKey, PauseBody, PauseKind, Record, RetainedRow,
+    Role, RuleBody, Said, Scope, Severity, Store, Telling, When,
 };
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -20,9 +21,9 @@ use crate::auth::Peer;
 use crate::openapi::DOCUMENT;
 use crate::totp;
 use crate::{
-    Alerting, Attempt, BackupCopy, BackupHealth, BackupRunning, BackupState, Backups, ChannelKind,
-    ChannelTrouble, Config, Dashboard, DatabaseHealth, DryRun, FieldProblem, Health, Invitation, Later,
-    Neighbours, NoDryRun, RuleKind, Tried, api,
+    Alerting, Attempt, BackupCopy, BackupHealth, BackupRunning, BackupState, Backups, ChannelField,
+    ChannelKind, ChannelTrouble, Config, Dashboard, DatabaseHealth, DryMoment, DryRun, DrySeries,
+    FieldProblem, Health, Invitation, Later, Neighbours, NoDryRun, RuleField, RuleKind, Tried, api,
 };
 
 /// A little after the golden messages.
@@ -44,32 +45,144 @@ impl Backups for OneCopy {
     }
 }
 
-/// Nothing can be judged.
-struct NoRules;
+/// One kind of rule of each sort can be judged, and there is one way to tell people.
+struct FewKinds;
 
-impl Alerting for NoRules {
+/// The secret that the channel of the tests has.
+pub(crate) const CHANNEL_SECRET: &str = "told-to-nobody";
+
+fn said(text: &str) -> Said {
+    Said { en: text.to_owned(), zh: text.to_owned() }
+}
+
+fn a_body(values: &Value) -> RuleBody {
+    serde_json::from_value(json!({ "values": values, "severity": "warning" })).unwrap()
+}
+
+fn a_field(word: &'static str, unit: &'static str, choices: Vec<(Value, Option<Said>)>) -> RuleField {
+    RuleField { word, label: said(word), unit, choices, min: 1.0, max: 100.0, optional: word == "clear" }
+}
+
+impl Alerting for FewKinds {
     fn rule_kinds(&self) -> Vec<RuleKind> {
-        vec![]
+        let kind = |word, sentence: &str, of, levels, fields, values| RuleKind {
+            word,
+            name: said(word),
+            sentence: said(sentence),
+            of,
+            lasts: levels,
+            levels,
+            dry_run: of == "device",
+            fields,
+            default: a_body(&values),
+            default_on: true,
+        };
+        let what = vec![(json!("down"), Some(said("down"))), (json!("hung"), Some(said("hung")))];
+        let levels = vec![
+            a_field("level", "percent", vec![(json!(80), None), (json!(90), None)]),
+            a_field("clear", "percent", vec![]),
+        ];
+        vec![
+            kind(
+                "cpu",
+                "When the CPU of {scope} is above {level} for {for}",
+                "device",
+                true,
+                levels,
+                json!({ "level": 90, "clear": 80 }),
+            ),
+            kind(
+                "gateway",
+                "When a gateway of {scope} is {what}",
+                "fleet",
+                false,
+                vec![a_field("what", "word", what)],
+                json!({ "what": "down" }),
+            ),
+            kind(
+                "backup",
+                "When the last copy of the database has failed",
+                "server",
+                false,
+                vec![],
+                json!({}),
+            ),
+        ]
     }
 
-    fn check_rule(&self, _: &str, _: &RuleBody) -> Vec<FieldProblem> {
-        vec![]
+    fn check_rule(&self, kind: &str, body: &RuleBody) -> Vec<FieldProblem> {
+        let number = |word: &str| body.values.get(word).and_then(Value::as_f64);
+        let fine = kind != "cpu" || number("level").is_some_and(|level| (1.0..=100.0).contains(&level));
+        let problem = FieldProblem { field: "level".to_owned(), message: "1 to 100 %.".to_owned() };
+        if fine { vec![] } else { vec![problem] }
     }
 
-    fn dry_run<'a>(&'a self, _: &'a str, _: &'a RuleBody, _: u32) -> Later<'a, Result<DryRun, NoDryRun>> {
-        Box::pin(async { Err(NoDryRun::NotStored) })
+    fn dry_run<'a>(
+        &'a self,
+        kind: &'a str,
+        _: &'a RuleBody,
+        days: u32,
+    ) -> Later<'a, Result<DryRun, NoDryRun>> {
+        let device = || (DeviceId::parse("aaaaaaaaaaaa").unwrap(), "one".to_owned());
+        let moment = DryMoment {
+            device: Some(device()),
+            from: NOW.plus_millis(-60_000),
+            to: None,
+            severity: Severity::Error,
+            title: said("high"),
+        };
+        let run = DryRun {
+            from: NOW.plus_millis(-86_400_000 * i64::from(days)),
+            to: NOW,
+            moments: vec![moment],
+            count: 1,
+            devices: 1,
+            longest_ms: Some(60_000),
+            series: Some(DrySeries { device: device(), at: vec![NOW, NOW], values: vec![Some(1.5), None] }),
+            judged_devices: 1,
+        };
+        Box::pin(async move { if kind == "cpu" { Ok(run) } else { Err(NoDryRun::NotStored) } })
     }
 
     fn channel_kinds(&self) -> Vec<ChannelKind> {
-        vec![]
+        let field = |word, kind, required| ChannelField {
+            word,
+            label: said(word),
+            help: Some(said("look there")),
+            placeholder: "",
+            kind,
+            choices: if kind == "choice" {
+                vec![("post", said("POST")), ("put", said("PUT"))]
+            } else {
+                vec![]
+            },
+            range: (kind == "number").then_some((1, 60)),
+            required,
+            default: "",
+        };
+        let fields = vec![
+            field("url", "url", true),
+            field("token", "secret", true),
+            field("method", "choice", false),
+            field("timeout", "number", false),
+        ];
+        vec![ChannelKind { word: "webhook", name: said("Webhook"), help: said("An address."), fields }]
     }
 
-    fn check_channel(&self, _: &str, _: &BTreeMap<String, Value>) -> Vec<FieldProblem> {
-        vec![]
+    fn check_channel(&self, _: &str, settings: &BTreeMap<String, Value>) -> Vec<FieldProblem> {
+        let missing = |word: &&str| !settings.get(*word).is_some_and(Value::is_string);
+        let problem = |word: &str| FieldProblem { field: word.to_owned(), message: "Missing.".to_owned() };
+        ["url", "token"].into_iter().filter(missing).map(problem).collect()
     }
 
-    fn try_channel<'a>(&'a self, _: &'a str, _: &'a BTreeMap<String, Value>, _: &'a str) -> Later<'a, Tried> {
-        Box::pin(async { Tried { ok: true, answer: "200".to_owned(), took_ms: 1 } })
+    fn try_channel<'a>(
+        &'a self,
+        _: &'a str,
+        settings: &'a BTreeMap<String, Value>,
+        _: &'a str,
+    ) -> Later<'a, Tried> {
+        let ok = settings.get("token").and_then(Value::as_str) == Some(CHANNEL_SECRET);
+        Box::pin(async move { Tried { ok, answer: "said".to_owned(), took_ms: 1 } })
     }
 
     fn channel_troubles(&self) -> BTreeMap<String, ChannelTrouble> {
@@ -83,6 +196,7 @@ pub(crate) struct World {
     pub(crate) store: Store,
     router: Router,
     pub(crate) device: DeviceId,
+    pub(crate) channel: String,
     fingerprint: String,
     setup: String,
     pub(crate) viewer: String,
@@ -132,10 +246,31 @@ impl World {
             Record { received_at: NOW, fact, retain }
         };
         store.record(&facts.map(record)).await.unwrap();
-        let said = |text: &str| Said { en: text.to_owned(), zh: text.to_owned() };
         let telling =
             Telling { severity: Severity::Error, title: said("down"), detail: Some(said("crashed")) };
         store.fire_alert(Some(device), "gateway_down", &telling).await.unwrap();
+        let rule = a_body(&json!({ "level": 90, "clear": 80 }));
+        store.add_rule(&by, "cpu", true, &rule).await.unwrap().unwrap();
+        let channel = ChannelDraft {
+            name: "ours".to_owned(),
+            enabled: true,
+            body: ChannelBody {
+                settings: BTreeMap::from([("url".to_owned(), json!("https://hooks.example.org/x"))]),
+                language: "en".to_owned(),
+                least: Severity::Info,
+                takes_all: true,
+                always: false,
+            },
+            secrets: BTreeMap::from([("token".to_owned(), CHANNEL_SECRET.to_owned())]),
+        };
+        let channel = store.add_channel(&by, "webhook", &channel).await.unwrap().unwrap().id;
+        let pause = PauseBody {
+            scope: Scope { devices: vec![device], tags: vec![] },
+            rules: vec![],
+            when: When::Once { from: NOW, to: NOW.plus_millis(3_600_000) },
+            note: "a test".to_owned(),
+        };
+        store.add_pause(&by, PauseKind::Silence, &pause).await.unwrap().unwrap();
         let mut tokens = Vec::new();
         for role in [Role::Viewer, Role::Admin] {
             let token = protocol::new_secret();
@@ -176,7 +311,7 @@ impl World {
                     }]
                 }),
                 backups: Arc::new(OneCopy),
-                alerting: Arc::new(NoRules),
+                alerting: Arc::new(FewKinds),
                 keep: store::Keep::default(),
                 min_free_bytes: 0,
             },
@@ -184,7 +319,7 @@ impl World {
         );
         let router = api::routes(dashboard.await.unwrap().app);
         let (admin, viewer) = (tokens.pop().unwrap(), tokens.pop().unwrap());
-        Self { dir, store, router, device, fingerprint, setup, viewer, admin }
+        Self { dir, store, router, device, channel, fingerprint, setup, viewer, admin }
     }
 
     pub(crate) async fn ask(
@@ -262,6 +397,7 @@ impl World {
                 self.store.add_person(&by, "gone", Role::Viewer, "x").await.unwrap();
                 String::new()
             }
+            "change_channel" | "remove_channel" | "test_channel" => self.channel.clone(),
             _ => self.device.to_string(),
         };
         let path = operation.path.replace("{id}", &id).replace("{name}", "gone");
@@ -298,6 +434,35 @@ impl World {
             "add_device" => Some(json!({ "name": "two", "tags": ["lab"] })),
             "change_device" => Some(json!({ "name": "three" })),
             "change_alert" => Some(json!({ "acknowledged": true })),
+            "add_rule" => Some(json!({ "kind": "cpu", "body": {
+                "scope": { "devices": [self.device.as_str()], "tags": [] }, "values": { "level": 80 },
+                "for_s": 600, "severity": "warning", "channels": [self.channel],
+                "steps": [{ "severity": "error", "level": 90 }, { "severity": "critical", "after_s": 1800 }],
+            } })),
+            "change_rule" => Some(json!({ "rev": 1, "enabled": false })),
+            "dry_run_rule" => {
+                let body = json!({ "values": { "level": 80 }, "severity": "warning" });
+                Some(json!({ "kind": "cpu", "days": 7, "body": body }))
+            }
+            "add_pause" => Some(json!({ "kind": "maintenance", "when": {
+                "type": "weekly", "days": [6], "from": "23:00", "minutes": 120, "zone": "Asia/Shanghai",
+            } })),
+            "change_pause" => Some(json!({ "rev": 1, "note": "longer" })),
+            "change_alerting" => Some(json!({
+                "zone": "Asia/Shanghai", "url": "https://watch.example.org",
+                "quiet": { "from": "23:00", "to": "08:00", "passes": "critical" },
+                "digest": { "every": "week", "at": "09:00", "channels": [self.channel] }, "rev": 1,
+            })),
+            "add_channel" => Some(json!({
+                "kind": "webhook", "name": "theirs", "settings": { "url": "https://hooks.example.org/y" },
+                "secrets": { "token": CHANNEL_SECRET }, "language": "zh-CN", "least": "error",
+                "takes_all": false,
+            })),
+            "change_channel" => Some(json!({ "rev": 1, "name": "ours, too" })),
+            "test_new_channel" => Some(json!({
+                "id": self.channel, "kind": "webhook", "settings": { "url": "https://hooks.example.org/z" },
+                "language": "en",
+            })),
             "change_error_group" => Some(json!({ "state": "resolved" })),
             id => {
                 let takes = operation.value.get("requestBody").is_some();
@@ -491,6 +656,11 @@ async fn every_operation_answers_what_it_says_to_whom_it_says() {
         "list_tokens",
         "list_keys",
         "list_connection_attempts",
+        "list_rules",
+        "list_rule_kinds",
+        "list_channels",
+        "list_channel_kinds",
+        "list_pauses",
     ];
     for list in lists {
         assert!(!answered[list].as_array().unwrap().is_empty(), "{list}");

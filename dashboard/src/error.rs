@@ -5,6 +5,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use crate::FieldProblem;
+
 /// What a request is answered with when it is not done. Tells what to do, never how we are built.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ApiError {
@@ -47,6 +49,14 @@ impl ApiError {
         let mut error = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", message.clone());
         error.fields.insert(field.to_owned(), message);
         error
+    }
+
+    /// Several fields were wrong, each in its own way.
+    pub(crate) fn fields(problems: impl IntoIterator<Item = FieldProblem>) -> Result<(), Self> {
+        let fields: BTreeMap<String, String> =
+            problems.into_iter().map(|problem| (problem.field, problem.message)).collect();
+        let Some(message) = fields.values().next().cloned() else { return Ok(()) };
+        Err(Self { fields, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", message) })
     }
 
     /// The name is somebody else's.
@@ -131,6 +141,26 @@ impl From<store::Error> for ApiError {
             );
         }
         Self::internal(&error)
+    }
+}
+
+impl From<store::EditRefusal> for ApiError {
+    fn from(refusal: store::EditRefusal) -> Self {
+        match refusal {
+            store::EditRefusal::Gone => {
+                Self::new(StatusCode::NOT_FOUND, "not_found", "It is not there any more.")
+            }
+            store::EditRefusal::Conflict => Self::new(
+                StatusCode::CONFLICT,
+                "conflict",
+                "Somebody else has changed this meanwhile. Look at it again.",
+            ),
+            store::EditRefusal::TooMany => Self::new(
+                StatusCode::CONFLICT,
+                "too_many",
+                "There are too many of them. Remove one that is not needed.",
+            ),
+        }
     }
 }
 

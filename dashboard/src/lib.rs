@@ -5,6 +5,9 @@
 #[cfg(test)]
 mod account_tests;
 mod account_views;
+#[cfg(test)]
+mod alerting_tests;
+mod alerting_views;
 mod api;
 mod auth;
 mod config;
@@ -134,6 +137,12 @@ pub(crate) struct Shared {
     pub(crate) exports: Arc<Semaphore>,
     /// ... and of these, so many read from the store.
     pub(crate) export_pages: Arc<Semaphore>,
+    /// One rule is tried on the past at a time ...
+    pub(crate) dry_runs: Semaphore,
+    /// ... and so many may wait for that; more are told to come back.
+    pub(crate) dry_run_room: Semaphore,
+    /// Tests that were sent to channels lately.
+    pub(crate) tests: api::channels::Tests,
     pub(crate) shutdown: CancellationToken,
     /// Changes whenever somebody logs out: open sockets look whether it was theirs.
     pub(crate) logouts: watch::Sender<u64>,
@@ -193,6 +202,9 @@ impl Dashboard {
             waiting_room: Semaphore::new(16),
             exports: Arc::new(Semaphore::new(32)),
             export_pages: Arc::new(Semaphore::new(1)),
+            dry_runs: Semaphore::new(1),
+            dry_run_room: Semaphore::new(8),
+            tests: api::channels::Tests::default(),
             shutdown,
             logouts: watch::Sender::new(0),
         }));

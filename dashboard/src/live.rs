@@ -53,6 +53,7 @@ pub(crate) enum Frame {
         #[cfg_attr(test, ts(type = "number"))]
         newest_error: i64,
         firing: FiringView,
+        news: NewsView,
         devices: Vec<DeviceView>,
     },
     /// Devices that are new or not as they were.
@@ -80,7 +81,23 @@ pub(crate) enum Frame {
         #[cfg_attr(test, ts(type = "number"))]
         newest_error: i64,
         firing: FiringView,
+        news: NewsView,
     },
+}
+
+/// How often something has changed since the socket was opened: whoever shows it asks again when its number grows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub(crate) struct NewsView {
+    /// Alerts: also what does not change how many fire.
+    #[cfg_attr(test, ts(type = "number"))]
+    alerts: u64,
+    /// Rules, channels, silences and maintenance, and the settings of alerting.
+    #[cfg_attr(test, ts(type = "number"))]
+    alerting: u64,
+    /// What was told to whom.
+    #[cfg_attr(test, ts(type = "number"))]
+    deliveries: u64,
 }
 
 /// How many alerts fire, by severity.
@@ -177,7 +194,7 @@ impl Sender {
         self.zone.days(app.store.clock().now())
     }
 
-    async fn snapshot(&mut self, app: &App) -> Result<(), Gone> {
+    async fn snapshot(&mut self, app: &App, news: NewsView) -> Result<(), Gone> {
         let rev = self.next_rev();
         let days = self.days(app);
         let devices = app.store.devices();
@@ -186,23 +203,24 @@ impl Sender {
         let (server_time, trouble) = (rfc3339(app.store.clock().now()), (app.health)().trouble);
         let (zone, newest_error) = (self.zone.name().to_owned(), app.store.newest_error());
         let firing = app.store.firing().into();
-        self.send(&Frame::Snapshot { rev, server_time, trouble, zone, newest_error, firing, devices }).await
+        self.send(&Frame::Snapshot { rev, server_time, trouble, zone, newest_error, firing, news, devices })
+            .await
     }
 
-    async fn alive(&mut self, app: &App) -> Result<(), Gone> {
+    async fn alive(&mut self, app: &App, news: NewsView) -> Result<(), Gone> {
         let (rev, server_time) = (self.rev, rfc3339(app.store.clock().now()));
         let (trouble, newest_error) = ((app.health)().trouble, app.store.newest_error());
         let firing = app.store.firing().into();
-        self.send(&Frame::Alive { rev, server_time, trouble, newest_error, firing }).await
+        self.send(&Frame::Alive { rev, server_time, trouble, newest_error, firing, news }).await
     }
 
     /// Tells what has gathered.
     async fn flush(&mut self, app: &App, gathered: &mut Gathered) -> Result<(), Gone> {
         gathered.since = None;
-        let news = mem::take(&mut gathered.news);
+        let (news, untold) = (gathered.news, mem::take(&mut gathered.untold));
         if mem::take(&mut gathered.start_over) {
             gathered.clear();
-            return self.snapshot(app).await;
+            return self.snapshot(app, news).await;
         }
         let (removed, changed) = (mem::take(&mut gathered.removed), mem::take(&mut gathered.changed));
         if !removed.is_empty() {
@@ -218,8 +236,8 @@ impl Sender {
             self.standing.extend(devices.iter().map(|device| (device.id, standing(device))));
             devices.into_iter().map(|d| DeviceView::of(&d, &days)).collect()
         };
-        if news {
-            self.alive(app).await?;
+        if untold {
+            self.alive(app, news).await?;
         }
         if devices.is_empty() {
             return Ok(());
@@ -246,7 +264,7 @@ async fn serve(app: App, viewer: Viewer, zone: Zone, socket: WebSocket) {
     let (mut pings, mut wishes) = (0, 0);
     let mut gathered = Gathered::default();
     let mut days = sender.days(&app);
-    if sender.snapshot(&app).await.is_err() {
+    if sender.snapshot(&app, gathered.news).await.is_err() {
         return;
     }
     loop {
@@ -309,11 +327,11 @@ async fn serve(app: App, viewer: Viewer, zone: Zone, socket: WebSocket) {
                 }
                 // At the viewer's midnight every device's today becomes its yesterday, and no device has told anything.
                 let now = sender.days(&app);
-                if now != days && sender.snapshot(&app).await.is_err() {
+                if now != days && sender.snapshot(&app, gathered.news).await.is_err() {
                     return;
                 }
                 days = now;
-                sender.alive(&app).await
+                sender.alive(&app, gathered.news).await
             }
         };
         if fine.is_err() {
@@ -381,8 +399,10 @@ struct Gathered {
     /// Changes that are told when the page wants to know.
     held: HashSet<DeviceId>,
     start_over: bool,
-    /// Something besides devices is new: which alerts fire.
-    news: bool,
+    /// What is new besides devices ...
+    news: NewsView,
+    /// ... and whether some of it was not told yet.
+    untold: bool,
     /// When the first of it came, and whether some of it should not wait.
     since: Option<(Instant, bool)>,
 }
@@ -402,6 +422,10 @@ impl Gathered {
 
     fn start_over(&mut self) {
         self.start_over = true;
+        // Whatever was missed.
+        self.news.alerts += 1;
+        self.news.alerting += 1;
+        self.news.deliveries += 1;
         self.mark(true);
     }
 
@@ -450,11 +474,21 @@ impl Gathered {
                 }
                 self.mark(true);
             }
-            // Who changes them asks again.
-            Change::Rules | Change::Channels | Change::Deliveries => {}
             Change::Alerts => {
-                self.news = true;
+                self.news.alerts += 1;
+                self.untold = true;
                 self.mark(true);
+            }
+            Change::Rules | Change::Channels => {
+                self.news.alerting += 1;
+                self.untold = true;
+                self.mark(true);
+            }
+            // Each notification changes several times.
+            Change::Deliveries => {
+                self.news.deliveries += 1;
+                self.untold = true;
+                self.mark(false);
             }
         }
     }

@@ -138,6 +138,10 @@ pub struct FieldProblem {
 }
 
 /// Something that can be judged.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each says one thing of a kind, and all combinations occur"
+)]
 #[derive(Debug, Clone, PartialEq)]
 pub struct RuleKind {
     /// The word for it.

@@ -29,6 +29,8 @@ const DESCRIPTION: &str = include_str!("openapi.md");
         (name = "outages", description = "When devices were away, and how much of the time they were there."),
         (name = "errors", description = "Errors, crashes and events of OpenClaw, as devices told them."),
         (name = "alerts", description = "What somebody should know."),
+        (name = "rules", description = "What is judged, how gravely, and whom it is told to; and when nobody wants to hear of it."),
+        (name = "channels", description = "Where people are told, and what was told to them."),
         (name = "security", description = "How safe devices are."),
         (name = "audit", description = "What people did on the server."),
         (name = "usage", description = "Tokens and what they cost."),
@@ -98,6 +100,32 @@ pub(crate) mod words {
 
     pub(crate) fn severity() -> Object {
         one_of(&store::Severity::ALL.map(store::Severity::as_str))
+    }
+
+    pub(crate) fn rule_of() -> Object {
+        one_of(&["device", "fleet", "server"])
+    }
+
+    pub(crate) fn pause_kind() -> Object {
+        one_of(&store::PauseKind::ALL.map(store::PauseKind::as_str))
+    }
+
+    pub(crate) fn digest_every() -> Object {
+        one_of(&["day", "week"])
+    }
+
+    pub(crate) fn language() -> Object {
+        one_of(&["en", "zh-CN"])
+    }
+
+    pub(crate) fn field_kind() -> Object {
+        one_of(&["text", "lines", "secret", "url", "number", "toggle", "choice"])
+    }
+
+    /// A number or a text.
+    pub(crate) fn number_or_text() -> Object {
+        let both = utoipa::openapi::schema::SchemaType::from_iter([Type::Number, Type::String]);
+        ObjectBuilder::new().schema_type(both).build()
     }
 
     pub(crate) fn finding_severity() -> Object {

@@ -109,7 +109,7 @@ impl Store {
         ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut id).map_err(|_| {
             Error::Sql { doing, source: sqlx::Error::Io(std::io::Error::other("no random numbers")) }
         })?;
-        let id: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
+        let id = id.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
         let now = self.inner.clock.now();
         let secrets: BTreeMap<_, _> = draft.secrets.iter().filter(|(_, value)| !value.is_empty()).collect();
         let sealed = self.seal_secrets(&id, &json!(secrets), secrets.is_empty())?;

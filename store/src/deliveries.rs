@@ -305,8 +305,12 @@ impl Store {
 
     /// Deliveries with their attempts, the newest first.
     pub async fn deliveries(&self, filter: &DeliveryFilter, page: Page) -> Result<Vec<Delivery>, Error> {
-        let doing = "reading deliveries";
-        let mut query = QueryBuilder::<Sqlite>::new("SELECT d.* FROM delivery d WHERE 1");
+        // In one question: an attempt and what followed from it are seen together.
+        let mut query = QueryBuilder::<Sqlite>::new(
+            "SELECT d.*, (SELECT json_group_array(json_array(no, at, took_ms, ok, answer)) FROM (
+                SELECT * FROM attempt WHERE delivery_no = d.no ORDER BY no DESC LIMIT ",
+        );
+        query.push_bind(ATTEMPTS).push(")) AS attempts FROM delivery d WHERE 1");
         query.one_of("d.channel_id", filter.channel.as_deref().into_iter());
         query.one_of("d.state", filter.states.iter().map(|state| state.as_str()));
         if let Some(alert) = filter.alert {
@@ -316,33 +320,8 @@ impl Store {
             query.push(" AND (d.made_at, d.no) < (").push_bind(at.0).push(", ").push_bind(no).push(")");
         }
         query.push(" ORDER BY d.made_at DESC, d.no DESC LIMIT ").push_bind(page.limit);
-        let mut reader = self.reader().await?;
-        let rows = reader.fetch_all(doing, query.build()).await?;
-        let mut deliveries: Vec<Delivery> = rows.iter().filter_map(delivery).collect();
-        if deliveries.is_empty() {
-            return Ok(deliveries);
-        }
-        let mut query = QueryBuilder::<Sqlite>::new(
-            "SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY delivery_no ORDER BY no DESC) AS place
-             FROM attempt WHERE delivery_no IN (",
-        );
-        let mut list = query.separated(", ");
-        for delivery in &deliveries {
-            list.push_bind(delivery.no);
-        }
-        query.push(")) WHERE place <= ").push_bind(ATTEMPTS).push(" ORDER BY delivery_no, no");
-        for row in self.reader().await?.fetch_all(doing, query.build()).await? {
-            let of: i64 = row.get("delivery_no");
-            if let Some(delivery) = deliveries.iter_mut().find(|delivery| delivery.no == of) {
-                delivery.attempts.push(Attempt {
-                    at: Timestamp(row.get("at")),
-                    took_ms: row.get("took_ms"),
-                    ok: row.get("ok"),
-                    answer: row.get("answer"),
-                });
-            }
-        }
-        Ok(deliveries)
+        let rows = self.reader().await?.fetch_all("reading deliveries", query.build()).await?;
+        Ok(rows.iter().filter_map(delivery).collect())
     }
 
     /// Forgets some of what was done before a moment. Returns how many went: 0 when there is nothing more.
@@ -386,6 +365,14 @@ fn delivery(row: &SqliteRow) -> Option<Delivery> {
         made_at: Timestamp(row.get("made_at")),
         due_at: Timestamp(row.get("due_at")),
         done_at: row.get::<Option<i64>, _>("done_at").map(Timestamp),
-        attempts: Vec::new(),
+        attempts: attempts(row.get("attempts")),
     })
+}
+
+/// The attempts of a delivery, as JSON: number, time, duration, end and answer of each.
+fn attempts(json: &str) -> Vec<Attempt> {
+    let mut rows: Vec<(i64, i64, i64, i64, String)> = serde_json::from_str(json).unwrap_or_default();
+    rows.sort_unstable_by_key(|row| row.0);
+    let attempt = |(_, at, took_ms, ok, answer)| Attempt { at: Timestamp(at), took_ms, ok: ok != 0, answer };
+    rows.into_iter().map(attempt).collect()
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs the third-party MQTT clients that tests/tests/broker_clients.rs speaks through. May run again at any time.
+# Installs what tests speak with: the third-party MQTT clients of tests/tests/broker_clients.rs, the SMTP server of
+# alerting/tests/telling/email.rs. May run again at any time.
 set -euo pipefail
 here="$(cd "$(dirname "$0")" && pwd)"
 target="${CARGO_TARGET_DIR:-$here/../../target}"
@@ -14,7 +15,7 @@ if [ ! -e "$here/node_modules/.package-lock.json" ] || [ "$here/package-lock.jso
   (cd "$here" && npm ci --loglevel=error)
 fi
 
-# paho-mqtt, in an environment of its own.
+# paho-mqtt and aiosmtpd, in an environment of its own.
 venv="$target/test-clients/venv"
 if ! cmp -s "$here/requirements.txt" "$venv/requirements.txt"; then
   python3 -m venv "$venv"

@@ -78,7 +78,7 @@ impl Channel for Dingtalk {
             let words = Words::of(&message);
             let body = json!({
                 "msgtype": "markdown",
-                "markdown": { "title": words.headline, "text": text(&words, &message) },
+                "markdown": { "title": wide(&words.headline), "text": text(&words, &message) },
                 "at": { "isAtAll": false },
             });
             let answer = self.client.post(self.signed(), &body).send().await?;
@@ -93,7 +93,7 @@ fn text(words: &Words, message: &Message<'_>) -> String {
     let head = format!("#### <font color=\"{color}\">{}</font>", wide(&words.headline));
     let link = words.link.as_ref().map(|(name, url)| format!("\n\n[{name}]({})", url.replace(')', "%29")));
     let body = words.body(message.voice.language);
-    let body: String = body.lines().map(|line| format!("\n\n{}", wide(line))).collect();
+    let body = body.lines().map(|line| format!("\n\n{}", wide(line))).collect::<Vec<_>>().concat();
     format!("{head}{}{}\n\nOpenClaw Watch", cut_bytes(&body, TEXT), link.unwrap_or_default())
 }
 

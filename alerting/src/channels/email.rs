@@ -293,10 +293,10 @@ impl Email {
             // Not signed in, or not well enough.
             Some(530 | 534 | 535 | 538) => Fault::Settings,
             Some(500..) => Fault::Message,
-            Some(_) => Fault::Channel,
-            // It offers no way to sign in, or no encryption; otherwise the network.
+            // It offers no way to sign in, or no encryption.
             None if error.is_client() => Fault::Settings,
-            None => Fault::Channel,
+            // It wants to be asked later; or the network.
+            Some(_) | None => Fault::Channel,
         };
         Failed::new(fault, self.secrets.hide(&format!("{}: {why}", self.host)))
     }
@@ -317,9 +317,12 @@ fn page(words: &Words, language: Language) -> String {
         Language::En => "en",
         Language::Zh => "zh-CN",
     };
-    let detail: String =
-        words.detail.iter().map(|line| format!("<p style=\"margin:0 0 8px\">{}</p>", html(line))).collect();
-    let facts: String = words
+    let detail = words
+        .detail
+        .iter()
+        .map(|line| format!("<p style=\"margin:0 0 8px\">{}</p>", html(line)))
+        .collect::<Vec<_>>();
+    let facts = words
         .facts
         .iter()
         .map(|(name, value)| {
@@ -329,7 +332,7 @@ fn page(words: &Words, language: Language) -> String {
                 html(value)
             )
         })
-        .collect();
+        .collect::<Vec<_>>();
     let link = words.link.as_ref().map(|(name, url)| {
         format!(
             "<p style=\"margin:16px 0 0\"><a href=\"{}\" style=\"color:#2563c9\">{}</a></p>",
@@ -341,9 +344,11 @@ fn page(words: &Words, language: Language) -> String {
         "<!doctype html><html lang=\"{lang}\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"></head>\
          <body style=\"margin:0;padding:24px;font:15px/1.5 system-ui,sans-serif;color:#1c2128;background:#ffffff\">\
          <div style=\"max-width:640px;border-left:4px solid {color};padding-left:16px\">\
-         <h1 style=\"margin:0 0 12px;font-size:18px\">{}</h1>{detail}<table style=\"border-collapse:collapse\">{facts}</table>{}\
+         <h1 style=\"margin:0 0 12px;font-size:18px\">{}</h1>{}<table style=\"border-collapse:collapse\">{}</table>{}\
          <p style=\"margin:24px 0 0;color:#5b6470;font-size:12px\">OpenClaw Watch</p></div></body></html>",
         html(&words.headline),
+        detail.concat(),
+        facts.concat(),
         link.unwrap_or_default()
     )
 }

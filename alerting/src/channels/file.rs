@@ -153,7 +153,8 @@ fn remove_before(folder: &Path, oldest: &str) -> io::Result<()> {
         let entry = entry?;
         let found = entry.file_name();
         let Some(found) = found.to_str() else { continue };
-        let ours = found.len() == oldest.len() && found.starts_with("health-") && found.ends_with(".log");
+        let day = found.strip_prefix("health-").and_then(|rest| rest.strip_suffix(".log"));
+        let ours = day.is_some() && found.len() == oldest.len();
         if ours && found < oldest {
             fs::remove_file(entry.path())?;
         }

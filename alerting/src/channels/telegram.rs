@@ -89,7 +89,7 @@ fn read(form: &Form<'_>) -> Result<Opens, Vec<Problem>> {
             "copy the whole token from @BotFather: a number, a colon, and letters",
         ));
     }
-    if chat.parse::<i64>().is_err() && !chat.strip_prefix('@').is_some_and(|name| !name.is_empty()) {
+    if chat.parse::<i64>().is_err() && chat.strip_prefix('@').is_none_or(str::is_empty) {
         problems.push(Problem::new("chat", "give the chat's number, or @name of a public channel"));
     }
     if !problems.is_empty() {
@@ -194,16 +194,12 @@ fn text(words: &Words, message: &Message<'_>) -> String {
         Tone::Good => "🟢",
     };
     let plain = |text: &str| html(&calls_nobody(text));
-    let mut text = format!("{sign} <b>{}</b>", plain(&words.headline));
     let body = words.body(message.voice.language);
-    if !body.is_empty() {
-        text.push('\n');
-        text.push_str(&plain(&cut(&body, CHARS - words.headline.chars().count().min(CHARS))));
-    }
-    if let Some((name, url)) = &words.link {
-        text.push_str(&format!("\n<a href=\"{}\">{name}</a>", html(url)));
-    }
-    text
+    let body = plain(&cut(&body, CHARS - words.headline.chars().count().min(CHARS)));
+    let link = words.link.as_ref().map(|(name, url)| format!("<a href=\"{}\">{name}</a>", html(url)));
+    let head = format!("{sign} <b>{}</b>", plain(&words.headline));
+    let lines = [head, body, link.unwrap_or_default()];
+    lines.iter().filter(|line| !line.is_empty()).map(String::as_str).collect::<Vec<_>>().join("\n")
 }
 
 fn message_body(text: &str, words: &Words, answers: Option<Handle>, topic: Option<i64>) -> Value {

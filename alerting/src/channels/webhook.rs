@@ -7,7 +7,7 @@ use store::{Said, Severity, Zone};
 
 use super::form::Form;
 use super::http::{Address, Client, ClientSetup, Header, Method, header, hmac_sha256};
-use super::words::Words;
+use super::words::{Words, subject, tags};
 use super::{
     Arrived, Channel, ChannelKind, Failed, Fault, Field, FieldKind, Language, Message, Opens, Problem,
     Sending, Voice,
@@ -144,7 +144,7 @@ impl Channel for Webhook {
             if let Some(secret) = &self.secret {
                 let at = self.clock.now().0 / 1_000;
                 let sign = hmac_sha256(secret.as_bytes(), format!("{at}.{body}").as_bytes());
-                let hex: String = sign.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+                let hex = sign.as_ref().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
                 ask = ask.with("x-openclaw-watch-signature", &format!("t={at},v1={hex}"));
             }
             let answer = ask.body(body).send().await?;
@@ -203,38 +203,32 @@ impl Template {
         let template = Self { environment, json };
         let voice = Voice { language: Language::En, zone: Zone::utc() };
         for notification in &samples() {
-            template.render(&Message { notification, voice: &voice, handle: None })?;
+            let message = Message { notification, voice: &voice, handle: None };
+            template.knows(&names(&message))?;
+            template.render(&message)?;
         }
         Ok(template)
     }
 
-    fn render(&self, message: &Message<'_>) -> Result<String, String> {
-        let (said, words) = (message.notification, Words::of(message));
-        let moment = |at: Option<Timestamp>| at.map(rfc3339).unwrap_or_default();
-        let zh = message.voice.language == Language::Zh;
-        let in_language = |said: &Said| if zh { said.zh.clone() } else { said.en.clone() };
-        let device = said.device.as_ref();
-        let names = context! {
-            id => said.id.as_str(),
-            occasion => said.occasion.as_str(),
-            severity => said.severity.as_str(),
-            headline => words.headline.as_str(),
-            title => in_language(&said.title),
-            detail => words.detail.join("\n"),
-            text => words.body(message.voice.language),
-            device => device.map(|device| device.name.as_str()).unwrap_or_default(),
-            device_id => device.map(|device| device.id.to_string()).unwrap_or_default(),
-            tags => device.map(|device| device.tags.clone()).unwrap_or_default(),
-            devices => said.devices.unwrap_or(u32::from(device.is_some())),
-            rule => said.rule.as_deref().unwrap_or_default(),
-            alert => said.alert.unwrap_or_default(),
-            at => rfc3339(said.at),
-            fired_at => moment(said.fired_at),
-            resolved_at => moment(said.resolved_at),
-            url => said.url.as_deref().unwrap_or_default(),
-            language => if zh { "zh" } else { "en" },
+    /// A filter takes what does not exist for nothing, so names are looked at by themselves.
+    fn knows(&self, names: &minijinja::Value) -> Result<(), String> {
+        let used = self.environment.get_template(NAME).map(|template| template.undeclared_variables(false));
+        let used = used.map_err(|error| explain(&error))?;
+        let is_known = |name: &str| {
+            names.get_attr(name).is_ok_and(|value| !value.is_undefined())
+                || self.environment.globals().any(|(global, _)| global == name)
         };
-        let rendered = self.environment.get_template(NAME).and_then(|template| template.render(names));
+        match used.iter().filter(|name| !is_known(name)).min() {
+            Some(name) => {
+                Err(format!("there is no {name}: use one of the names that are listed at the field"))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn render(&self, message: &Message<'_>) -> Result<String, String> {
+        let rendered =
+            self.environment.get_template(NAME).and_then(|template| template.render(names(message)));
         let body = rendered.map_err(|error| explain(&error))?;
         if body.len() > BODY {
             return Err("the template writes more than 256 KiB".to_owned());
@@ -243,6 +237,35 @@ impl Template {
             return Err("the template does not always give JSON: write each text as {{ headline | tojson }}, without quotation marks around it".to_owned());
         }
         Ok(body)
+    }
+}
+
+/// The names that a template may use, all of them always there.
+fn names(message: &Message<'_>) -> minijinja::Value {
+    let (said, words) = (message.notification, Words::of(message));
+    let moment = |at: Option<Timestamp>| at.map(rfc3339).unwrap_or_default();
+    let zh = message.voice.language == Language::Zh;
+    let in_language = |said: &Said| if zh { said.zh.clone() } else { said.en.clone() };
+    let device = said.device.as_ref();
+    context! {
+        id => said.id.as_str(),
+        occasion => said.occasion.as_str(),
+        severity => said.severity.as_str(),
+        headline => words.headline.as_str(),
+        title => in_language(&said.title),
+        detail => words.detail.join("\n"),
+        text => words.body(message.voice.language),
+        device => device.and_then(|_| subject(said, message.voice.language)).unwrap_or_default(),
+        device_id => device.map(|device| device.id.to_string()).unwrap_or_default(),
+        tags => tags(said),
+        devices => said.devices.unwrap_or(u32::from(device.is_some())),
+        rule => said.rule.as_deref().unwrap_or_default(),
+        alert => said.alert.unwrap_or_default(),
+        at => rfc3339(said.at),
+        fired_at => moment(said.fired_at),
+        resolved_at => moment(said.resolved_at),
+        url => said.url.as_deref().unwrap_or_default(),
+        language => if zh { "zh" } else { "en" },
     }
 }
 

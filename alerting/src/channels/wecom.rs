@@ -71,7 +71,7 @@ fn content(words: &Words, message: &Message<'_>) -> String {
     let link = words.link.as_ref().map(|(name, url)| format!("\n[{name}]({})", url.replace(')', "%29")));
     let link = link.unwrap_or_default();
     let body = words.body(message.voice.language);
-    let body: String = body.lines().map(|line| format!("\n> {}", wide(line))).collect();
+    let body = body.lines().map(|line| format!("\n> {}", wide(line))).collect::<Vec<_>>().concat();
     let room = CONTENT.saturating_sub(head.len() + link.len());
     format!("{head}{}{link}", cut_bytes(&body, room))
 }

@@ -161,6 +161,12 @@ fn headline(said: &Notification, language: Language) -> String {
     }
 }
 
+/// The device's tags.
+pub(super) fn tags(said: &Notification) -> Vec<String> {
+    let all = said.device.iter().flat_map(|device| &device.tags);
+    all.take(TAGS).map(|tag| cut(&clean_line(tag), NAME)).collect()
+}
+
 fn facts(said: &Notification, voice: &Voice) -> Vec<(&'static str, String)> {
     let language = voice.language;
     let mut facts = Vec::new();
@@ -169,7 +175,7 @@ fn facts(said: &Notification, voice: &Voice) -> Vec<(&'static str, String)> {
         facts.push((pick(language, "Since", "开始于"), moment(from, voice)));
         match (to, said.occasion) {
             (Some(to), _) => {
-                facts.push((pick(language, "Lasted", "持续"), duration(to.millis_since(from), language)))
+                facts.push((pick(language, "Lasted", "持续"), duration(to.millis_since(from), language)));
             }
             (None, Occasion::Worse | Occasion::Changed | Occasion::Reminder) => {
                 facts.push((pick(language, "For", "已持续"), duration(said.at.millis_since(from), language)));
@@ -179,9 +185,8 @@ fn facts(said: &Notification, voice: &Voice) -> Vec<(&'static str, String)> {
     } else if said.occasion == Occasion::Test {
         facts.push((pick(language, "Sent", "发送于"), moment(said.at, voice)));
     }
-    if let Some(device) = said.device.as_ref().filter(|device| !device.tags.is_empty()) {
-        let tags: Vec<String> =
-            device.tags.iter().take(TAGS).map(|tag| cut(&clean_line(tag), NAME)).collect();
+    let tags = tags(said);
+    if !tags.is_empty() {
         facts.push((pick(language, "Tags", "标签"), tags.join(pick(language, ", ", "、"))));
     }
     facts
@@ -201,17 +206,16 @@ pub(super) fn moment(at: Timestamp, voice: &Voice) -> String {
 pub(super) fn duration(millis: i64, language: Language) -> String {
     let seconds = millis.max(0) / 1_000;
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
-    let [d, h, m, s] = pick(language, [" d", " h", " min", " s"], [" 天", " 小时", " 分钟", " 秒"]);
-    let (first, second) = match (days, hours, minutes) {
-        (0, 0, 0) => ((seconds, s), (0, s)),
-        (0, 0, minutes) => ((minutes, m), (0, s)),
-        (0, hours, minutes) => ((hours, h), (minutes, m)),
-        (days, hours, _) => ((days, d), (hours, h)),
+    let unit = |count: i64, en: &str, zh: &str| format!("{count}{}", pick(language, en, zh));
+    let parts = match (days, hours, minutes) {
+        (0, 0, 0) => vec![unit(seconds, " s", " 秒")],
+        (0, 0, minutes) => vec![unit(minutes, " min", " 分钟")],
+        (0, hours, 0) => vec![unit(hours, " h", " 小时")],
+        (0, hours, minutes) => vec![unit(hours, " h", " 小时"), unit(minutes, " min", " 分钟")],
+        (days, 0, _) => vec![unit(days, " d", " 天")],
+        (days, hours, _) => vec![unit(days, " d", " 天"), unit(hours, " h", " 小时")],
     };
-    match second {
-        (0, _) => format!("{}{}", first.0, first.1),
-        (n, unit) => format!("{}{} {n}{unit}", first.0, first.1),
-    }
+    parts.join(" ")
 }
 
 fn detail_lines(text: &str) -> Vec<String> {

@@ -98,12 +98,12 @@ impl Deliveries {
                 () = sleep(BROKEN), if look => {}
                 change = feed.recv() => match change {
                     Ok(Change::Channels) => look = true,
-                    Ok(Change::Deliveries) => tasks.values().for_each(|task| task.wake.notify_one()),
+                    Ok(Change::Deliveries) => wake(&tasks),
                     Ok(_) => {}
                     // What was missed may be anything.
                     Err(RecvError::Lagged(_)) => {
                         look = true;
-                        tasks.values().for_each(|task| task.wake.notify_one());
+                        wake(&tasks);
                     }
                     Err(RecvError::Closed) => break,
                 },
@@ -225,6 +225,12 @@ struct Task {
     wake: Arc<Notify>,
     stop: CancellationToken,
     handle: JoinHandle<()>,
+}
+
+fn wake(tasks: &BTreeMap<String, Task>) {
+    for task in tasks.values() {
+        task.wake.notify_one();
+    }
 }
 
 /// A channel that cannot be opened.

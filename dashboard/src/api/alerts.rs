@@ -1,8 +1,9 @@
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
+use protocol::DeviceId;
 use serde::{Deserialize, Serialize};
-use store::{Alert, AlertFilter, Page, Said, Severity};
+use store::{Alert, AlertFilter, Page, Pause, PauseBody, PauseKind, Said, Severity};
 use utoipa::{IntoParams, ToSchema};
 
 use super::parse;
@@ -49,6 +50,27 @@ pub(crate) struct AlertView {
     #[schema(format = DateTime)]
     pub(crate) acknowledged_at: Option<String>,
     pub(crate) acknowledged_by: Option<String>,
+    /// The number of the rule, while there is one.
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub(crate) rule_no: Option<i64>,
+    /// What of the device it is about, such as a channel of OpenClaw; empty: the device itself.
+    pub(crate) subject: String,
+    /// The devices, when several are one alert.
+    pub(crate) members: Vec<AlertMemberView>,
+    /// It comes and goes.
+    pub(crate) flapping: bool,
+    /// Another alert explains it.
+    pub(crate) hidden: bool,
+    /// It fires in a silence: nobody is told.
+    pub(crate) silenced: bool,
+}
+
+/// A device of an alert that is about several.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub(crate) struct AlertMemberView {
+    pub(crate) id: String,
+    pub(crate) name: String,
 }
 
 /// A text in the languages of the page.
@@ -65,11 +87,47 @@ impl From<Said> for SaidView {
     }
 }
 
-impl From<Alert> for AlertView {
-    fn from(alert: Alert) -> Self {
+/// What is asked for each alert of an answer.
+struct Around<'a> {
+    app: &'a App,
+    /// Silences that last now.
+    silences: Vec<PauseBody>,
+}
+
+impl<'a> Around<'a> {
+    async fn now(app: &'a App) -> Result<Self, ApiError> {
+        let now = app.store.clock().now();
+        let pauses = app.store.pauses(None).await?.into_iter();
+        let lasts =
+            |pause: &Pause| pause.kind == PauseKind::Silence && pause.body.when.lasts_until(now).is_some();
+        Ok(Self { app, silences: pauses.filter(lasts).map(|pause| pause.body).collect() })
+    }
+
+    /// Whether nobody is told of it now: a silence has its rule, and its device or all of its devices.
+    fn silenced(&self, alert: &Alert) -> bool {
+        let own: Vec<DeviceId> = alert.device.iter().map(|(id, _)| *id).collect();
+        let devices = if alert.members.is_empty() { &own } else { &alert.members };
+        self.silences.iter().any(|silence| {
+            let rule =
+                silence.rules.is_empty() || alert.rule_no.is_some_and(|no| silence.rules.contains(&no));
+            let has = |id: &DeviceId| {
+                let tags = self.app.store.device(*id).map(|device| device.tags).unwrap_or_default();
+                silence.scope.has(*id, &tags)
+            };
+            rule && (silence.scope.is_all() || (!devices.is_empty() && devices.iter().all(has)))
+        })
+    }
+
+    fn view(&self, alert: Alert) -> AlertView {
+        let silenced = alert.resolved_at.is_none() && self.silenced(&alert);
+        let member = |id: &DeviceId| AlertMemberView {
+            id: id.to_string(),
+            name: self.app.store.device(*id).map_or_else(|| id.to_string(), |device| device.name),
+        };
+        let members = alert.members.iter().map(member).collect();
         let (device, device_name) = alert.device.map(|(id, name)| (id.to_string(), name)).unzip();
         let (acknowledged_at, acknowledged_by) = alert.acknowledged.unzip();
-        Self {
+        AlertView {
             no: alert.no,
             device,
             device_name,
@@ -81,6 +139,12 @@ impl From<Alert> for AlertView {
             resolved_at: alert.resolved_at.map(rfc3339),
             acknowledged_at: acknowledged_at.map(rfc3339),
             acknowledged_by,
+            rule_no: alert.rule_no,
+            subject: alert.subject,
+            members,
+            flapping: alert.flapping,
+            hidden: alert.hidden,
+            silenced,
         }
     }
 }
@@ -145,7 +209,8 @@ pub(super) async fn list(
     let after = parse::place('w', params.cursor.as_deref())?;
     let rows = app.store.alerts(&filter, Page { after, limit: limit + 1 }).await?;
     let (rows, next) = parse::page(rows, limit, |row: &Alert| parse::cursor('w', row.place()));
-    Ok(Json(AlertListView { items: rows.into_iter().map(Into::into).collect(), next }))
+    let around = Around::now(&app).await?;
+    Ok(Json(AlertListView { items: rows.into_iter().map(|alert| around.view(alert)).collect(), next }))
 }
 
 /// Take note of an alert
@@ -170,6 +235,6 @@ pub(super) async fn change(
     let missing = || ApiError::not_found("alert");
     let Json(patch) = patch?;
     let no = no.parse().map_err(|_| missing())?;
-    let alert = app.store.acknowledge_alert(&by, no, patch.acknowledged).await?;
-    Ok(Json(alert.ok_or_else(missing)?.into()))
+    let alert = app.store.acknowledge_alert(&by, no, patch.acknowledged).await?.ok_or_else(missing)?;
+    Ok(Json(Around::now(&app).await?.view(alert)))
 }

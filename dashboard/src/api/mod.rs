@@ -5,8 +5,10 @@
     reason = "what `utoipa::path` makes of `params` names types by their whole path"
 )]
 
+mod alerting;
 pub(crate) mod alerts;
 mod audit_log;
+pub(crate) mod channels;
 mod devices;
 mod errors;
 mod events;
@@ -17,6 +19,8 @@ mod keys;
 mod me;
 mod outages;
 mod parse;
+mod pauses;
+mod rules;
 mod samples;
 pub(crate) mod security;
 mod server;
@@ -71,6 +75,18 @@ pub(crate) fn resources() -> OpenApiRouter<App> {
         .routes(routes!(security::list))
         .routes(routes!(alerts::list))
         .routes(routes!(alerts::change))
+        .routes(routes!(rules::list, rules::add))
+        .routes(routes!(rules::change, rules::remove))
+        .routes(routes!(rules::kinds))
+        .routes(routes!(rules::dry_run))
+        .routes(routes!(pauses::list, pauses::add))
+        .routes(routes!(pauses::change, pauses::remove))
+        .routes(routes!(alerting::show, alerting::change))
+        .routes(routes!(channels::list, channels::add))
+        .routes(routes!(channels::change, channels::remove))
+        .routes(routes!(channels::kinds))
+        .routes(routes!(channels::test))
+        .routes(routes!(channels::test_new))
         .routes(routes!(events::list))
         .routes(routes!(export::all_events))
         .routes(routes!(audit_log::list))

@@ -607,15 +607,483 @@ resolved_at: string | null,
 /**
  * When somebody took note of it.
  */
-acknowledged_at: string | null, acknowledged_by: string | null, };
+acknowledged_at: string | null, acknowledged_by: string | null, 
+/**
+ * The number of the rule, while there is one.
+ */
+rule_no: number | null, 
+/**
+ * What of the device it is about, such as a channel of OpenClaw; empty: the device itself.
+ */
+subject: string, 
+/**
+ * The devices, when several are one alert.
+ */
+members: Array<AlertMemberView>, 
+/**
+ * It comes and goes.
+ */
+flapping: boolean, 
+/**
+ * Another alert explains it.
+ */
+hidden: boolean, 
+/**
+ * It fires in a silence: nobody is told.
+ */
+silenced: boolean, };
 
 export type SaidView = { en: string, zh: string, };
+
+export type AlertMemberView = { id: string, name: string, };
 
 export type AlertPatch = { 
 /**
  * Somebody knows of it.
  */
 acknowledged: boolean, };
+
+export type ScopeView = { 
+/**
+ * Named, by their ids.
+ */
+devices: Array<string>, 
+/**
+ * By tag.
+ */
+tags: Array<string>, };
+
+export type StepView = { severity: "critical" | "error" | "warning" | "info", 
+/**
+ * From this level on, in the unit of the rule's kind.
+ */
+level: number | null, 
+/**
+ * After so many seconds of firing.
+ */
+after_s: number | null, };
+
+export type RuleBodyView = { scope: ScopeView, 
+/**
+ * The values of its kind, by the words of its fields.
+ */
+values: Record<string, number | string>, 
+/**
+ * Seconds that it must be so before the alert fires.
+ */
+for_s: number, severity: "critical" | "error" | "warning" | "info", 
+/**
+ * When it becomes graver; each graver than the one before.
+ */
+steps: Array<StepView>, 
+/**
+ * The ids of the channels that it is told to; `null`: those that take all.
+ */
+channels: Array<string> | null, 
+/**
+ * Seconds after which it is told again while it fires and nobody took note; `null`: never.
+ */
+remind_s: number | null, 
+/**
+ * Tell when it is over.
+ */
+tell_resolved: boolean, 
+/**
+ * Wait for the end of the quiet hours, unless it is graver than those let pass.
+ */
+quiet: boolean, 
+/**
+ * Judge also what happened long before it was told.
+ */
+late: boolean, };
+
+export type RuleView = { no: number, 
+/**
+ * What is judged, as one of the rule kinds.
+ */
+kind: string, 
+/**
+ * It is judged.
+ */
+enabled: boolean, 
+/**
+ * Grows with each change; send it back with the next one.
+ */
+rev: number, body: RuleBodyView, 
+/**
+ * How many of its alerts fire now.
+ */
+firing: number, };
+
+export type NewRule = { 
+/**
+ * One of the rule kinds.
+ */
+kind: string, 
+/**
+ * It is judged.
+ */
+enabled: boolean, body: RuleBodyView, };
+
+export type RulePatch = { 
+/**
+ * The `rev` that was looked at: refused if somebody has changed it since.
+ */
+rev: number, enabled?: boolean, body?: RuleBodyView, };
+
+export type RuleKindView = { word: string, name: SaidView, 
+/**
+ * Its condition as a sentence. `{scope}`, `{for}` and the words of the fields in braces stand for what can be changed.
+ */
+sentence: SaidView, 
+/**
+ * Of what it is judged.
+ */
+of: "device" | "fleet" | "server", 
+/**
+ * It must be so for a time before it fires.
+ */
+lasts: boolean, 
+/**
+ * It has a `level` at which it fires and a `clear` at which it is over; steps may name levels.
+ */
+levels: boolean, 
+/**
+ * The stored past tells enough for a dry run.
+ */
+dry_run: boolean, fields: Array<RuleFieldView>, 
+/**
+ * What a new rule of this kind is.
+ */
+default: RuleBodyView, 
+/**
+ * A new server judges it.
+ */
+default_on: boolean, };
+
+export type RuleFieldView = { word: string, label: SaidView, 
+/**
+ * What its number counts, or `word`: one of `choices`.
+ */
+unit: string, 
+/**
+ * Values that are offered; of a word all that there are.
+ */
+choices: Array<RuleChoiceView>, min: number, max: number, 
+/**
+ * It may be left out.
+ */
+optional: boolean, };
+
+export type RuleChoiceView = { value: number | string, 
+/**
+ * What it is called, where it is a word.
+ */
+label: SaidView | null, };
+
+export type DryRunForm = { 
+/**
+ * One of the rule kinds.
+ */
+kind: string, body: RuleBodyView, 
+/**
+ * The last so many days, up to 30.
+ */
+days: number, };
+
+export type DryRunView = { from: string, to: string, 
+/**
+ * Each time that it would have fired, oldest first, at most 1,000.
+ */
+moments: Array<DryMomentView>, 
+/**
+ * How often in all.
+ */
+count: number, 
+/**
+ * On how many devices.
+ */
+devices: number, 
+/**
+ * How long the longest took, in milliseconds.
+ */
+longest_ms: number | null, 
+/**
+ * What was measured on the device that it was about most, where there is a level.
+ */
+series: DrySeriesView | null, 
+/**
+ * How many devices were judged.
+ */
+judged_devices: number, };
+
+export type DryMomentView = { 
+/**
+ * Absent: several devices, the fleet or the server.
+ */
+device: string | null, device_name: string | null, from: string, 
+/**
+ * Absent: it would fire still.
+ */
+to: string | null, severity: "critical" | "error" | "warning" | "info", 
+/**
+ * What it would have said.
+ */
+title: SaidView, };
+
+export type DrySeriesView = { device: string, device_name: string, 
+/**
+ * When.
+ */
+at: Array<string>, 
+/**
+ * What; `null` where nothing was measured.
+ */
+values: Array<number | null>, };
+
+export type AlertChannelView = { id: string, 
+/**
+ * One of the channel kinds.
+ */
+kind: string, name: string, 
+/**
+ * It is told.
+ */
+enabled: boolean, 
+/**
+ * Grows with each change; send it back with the next one.
+ */
+rev: number, made_at: string, 
+/**
+ * The values of its kind's form that are no secrets. Told to admins only: of viewers it is empty.
+ */
+settings: Record<string, string | number | boolean>, 
+/**
+ * The words of the secrets that it has.
+ */
+secrets: Array<string>, language: "en" | "zh-CN", 
+/**
+ * It is told only what is as grave as this, or graver.
+ */
+least: "critical" | "error" | "warning" | "info", 
+/**
+ * It takes all rules that name no channels.
+ */
+takes_all: boolean, 
+/**
+ * It is told in quiet hours, too.
+ */
+always: boolean, 
+/**
+ * What it fails of, while it does.
+ */
+trouble: ChannelTroubleView | null, };
+
+export type ChannelTroubleView = { since: string, 
+/**
+ * As the other side said it.
+ */
+why: string, };
+
+export type NewChannel = { 
+/**
+ * One of the channel kinds.
+ */
+kind: string, 
+/**
+ * 1 to 60 characters.
+ */
+name: string, 
+/**
+ * It is told.
+ */
+enabled: boolean, 
+/**
+ * The values of its kind's form that are no secrets, by their words.
+ */
+settings: Record<string, string | number | boolean>, 
+/**
+ * The secrets, by their words. They are not shown again.
+ */
+secrets: { [key in string]: string }, language: "en" | "zh-CN", least: "critical" | "error" | "warning" | "info", 
+/**
+ * It takes all rules that name no channels.
+ */
+takes_all: boolean, 
+/**
+ * It is told in quiet hours, too.
+ */
+always: boolean, };
+
+export type ChannelPatch = { 
+/**
+ * The `rev` that was looked at: refused if somebody has changed it since.
+ */
+rev: number, name?: string, enabled?: boolean, 
+/**
+ * All of them.
+ */
+settings?: Record<string, string | number | boolean>, 
+/**
+ * Those that are new; empty text takes one away.
+ */
+secrets?: { [key in string]: string }, language?: "en" | "zh-CN", least?: "critical" | "error" | "warning" | "info", takes_all?: boolean, always?: boolean, };
+
+export type ChannelTest = { 
+/**
+ * The channel whose secrets stand for those that are not given.
+ */
+id?: string, 
+/**
+ * One of the channel kinds.
+ */
+kind: string, settings: Record<string, string | number | boolean>, secrets: { [key in string]: string }, language: "en" | "zh-CN", };
+
+export type TriedView = { 
+/**
+ * It arrived.
+ */
+ok: boolean, 
+/**
+ * What the other side said, or why it was not reached.
+ */
+answer: string, took_ms: number, };
+
+export type ChannelKindView = { word: string, name: SaidView, 
+/**
+ * What one needs for it, and where to get that.
+ */
+help: SaidView, fields: Array<ChannelFieldView>, };
+
+export type ChannelFieldView = { word: string, label: SaidView, 
+/**
+ * Where to find what goes in.
+ */
+help: SaidView | null, 
+/**
+ * An example.
+ */
+placeholder: string, kind: "text" | "lines" | "secret" | "url" | "number" | "toggle" | "choice", 
+/**
+ * Of a choice.
+ */
+choices: Array<ChannelChoiceView>, 
+/**
+ * Of a number: the smallest.
+ */
+min: number | null, 
+/**
+ * Of a number: the largest.
+ */
+max: number | null, 
+/**
+ * It must not be empty.
+ */
+required: boolean, 
+/**
+ * What it is without a word.
+ */
+default: string, };
+
+export type ChannelChoiceView = { word: string, label: SaidView, };
+
+export type PauseWhen = { "type": "once", from: string, to: string, } | { "type": "weekly", 
+/**
+ * On these days, Monday is 1.
+ */
+days: Array<number>, 
+/**
+ * From this time of day on, `HH:MM`.
+ */
+from: string, 
+/**
+ * For so long; it may go on into the next day.
+ */
+minutes: number, 
+/**
+ * By the clocks of this time zone.
+ */
+zone: string, };
+
+export type PauseView = { no: number, 
+/**
+ * `silence`: alerts fire and nobody is told. `maintenance`: they do not fire.
+ */
+kind: "silence" | "maintenance", scope: ScopeView, 
+/**
+ * Of these rules only, by number; none: all.
+ */
+rules: Array<number>, when: PauseWhen, 
+/**
+ * Why.
+ */
+note: string, made_by: string, made_at: string, 
+/**
+ * Grows with each change; send it back with the next one.
+ */
+rev: number, 
+/**
+ * Until when it lasts, if it lasts now.
+ */
+active_until: string | null, };
+
+export type NewPause = { kind: "silence" | "maintenance", scope: ScopeView, rules: Array<number>, when: PauseWhen, note: string, };
+
+export type PausePatch = { 
+/**
+ * The `rev` that was looked at: refused if somebody has changed it since.
+ */
+rev: number, scope?: ScopeView, rules?: Array<number>, when?: PauseWhen, note?: string, };
+
+export type AlertingView = { 
+/**
+ * The time zone of days, quiet hours and digests; empty: UTC.
+ */
+zone: string, 
+/**
+ * Address at which people open the page: for links in notifications. Empty: none.
+ */
+url: string, 
+/**
+ * Quiet hours; `null`: there are none.
+ */
+quiet: QuietHoursView | null, 
+/**
+ * What happened, in one message; `null`: none is sent.
+ */
+digest: DigestView | null, 
+/**
+ * Grows with each change: refused if somebody has changed it since.
+ */
+rev: number, };
+
+export type QuietHoursView = { 
+/**
+ * From this time of day, `HH:MM` ...
+ */
+from: string, 
+/**
+ * ... until this one.
+ */
+to: string, 
+/**
+ * What is as grave as this is told all the same.
+ */
+passes: "critical" | "error" | "warning" | "info", };
+
+export type DigestView = { 
+/**
+ * Each `day`, or each Monday (`week`).
+ */
+every: "day" | "week", 
+/**
+ * At this time of day, `HH:MM`.
+ */
+at: string, 
+/**
+ * To these channels, by id.
+ */
+channels: Array<string>, };
 
 export type SecurityView = { device: string, device_name: string, 
 /**
@@ -989,6 +1457,20 @@ week: Array<number>, };
 
 export type FiringView = { critical: number, error: number, warning: number, info: number, };
 
+export type NewsView = { 
+/**
+ * Alerts: also what does not change how many fire.
+ */
+alerts: number, 
+/**
+ * Rules, channels, silences and maintenance, and the settings of alerting.
+ */
+alerting: number, 
+/**
+ * What was told to whom.
+ */
+deliveries: number, };
+
 export type Frame = { "type": "snapshot", rev: number, server_time: string, 
 /**
  * Why nothing can be recorded now.
@@ -1001,11 +1483,11 @@ zone: string,
 /**
  * The number of the newest error on record: whoever shows errors asks again when it grows.
  */
-newest_error: number, firing: FiringView, devices: Array<DeviceView>, } | { "type": "devices", rev: number, newest_error: number, devices: Array<DeviceView>, } | { "type": "removed", rev: number, ids: Array<string>, } | { "type": "alive", rev: number, server_time: string, 
+newest_error: number, firing: FiringView, news: NewsView, devices: Array<DeviceView>, } | { "type": "devices", rev: number, newest_error: number, devices: Array<DeviceView>, } | { "type": "removed", rev: number, ids: Array<string>, } | { "type": "alive", rev: number, server_time: string, 
 /**
  * Why nothing can be recorded now.
  */
-trouble: "disk_low" | "store_fails" | null, newest_error: number, firing: FiringView, };
+trouble: "disk_low" | "store_fails" | null, newest_error: number, firing: FiringView, news: NewsView, };
 
 /** Columns by metric name beside what is said of all of them. */
 export type SamplesView = { at: Array<string>, step_s: number, rung: "raw" | "5m" | "1h", n: Array<number>, late: Array<boolean>, openclaw: Array<string | null>, gaps: Array<GapView> } & Record<string, SeriesView | Array<string> | number | string | Array<number> | Array<boolean> | Array<string | null> | Array<GapView>>;
