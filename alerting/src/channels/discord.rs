@@ -48,7 +48,8 @@ pub(super) const KIND: ChannelKind = ChannelKind {
         TELL_RESOLVED,
     ],
     http: true,
-    zoned: true,
+    edits: true,
+    must_end: false,
     read,
 };
 

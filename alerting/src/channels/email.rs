@@ -90,7 +90,8 @@ pub(super) const KIND: ChannelKind = ChannelKind {
         },
     ],
     http: false,
-    zoned: true,
+    edits: false,
+    must_end: false,
     read,
 };
 

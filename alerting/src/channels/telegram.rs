@@ -66,7 +66,8 @@ pub(super) const KIND: ChannelKind = ChannelKind {
         },
     ],
     http: true,
-    zoned: true,
+    edits: true,
+    must_end: false,
     read,
 };
 

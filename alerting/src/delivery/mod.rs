@@ -21,9 +21,10 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
 use crate::channels::{
-    self, Arrived, Channel, Failed, Fault, LIMIT, Language, Message, Opened, Outcome, Outside, Sending,
-    Settings, Voice,
+    self, Arrived, Channel, Failed, Fault, LIMIT, Language, Message, Outcome, Outside, Sending, Settings,
+    Voice,
 };
+use crate::judge::zone;
 use crate::{Notification, Occasion};
 use plan::{Failing, Plan, after, plan};
 
@@ -158,7 +159,8 @@ impl Deliveries {
             let (wake, stop, rev) = (Arc::new(Notify::new()), stop.child_token(), channel.rev);
             let mut courier = Courier {
                 store: self.store.clone(),
-                opened: self.open(&channel).await,
+                language: Language::parse(&channel.body.language),
+                channel: self.open(&channel).await,
                 troubles: Arc::clone(&self.troubles),
                 failing: failing.as_ref().map(|s| Failing { failures: s.failures, since: s.since }),
                 paused_until: None,
@@ -182,12 +184,7 @@ impl Deliveries {
         Ok(())
     }
 
-    async fn open(&self, channel: &store::Channel) -> Opened {
-        let language = Language::parse(&channel.body.language);
-        let broken = |why: String| Opened {
-            channel: Box::new(Broken(why)),
-            voice: Voice { language, zone: store::Zone::utc() },
-        };
+    async fn open(&self, channel: &store::Channel) -> Box<dyn Channel> {
         let secrets = match self.store.channel_secrets(&channel.id).await {
             Ok(secrets) => secrets,
             Err(error) => {
@@ -197,13 +194,13 @@ impl Deliveries {
                     "a channel's secrets cannot be read"
                 );
                 let why = error.source().map_or_else(|| error.to_string(), ToString::to_string);
-                return broken(format!("its secrets cannot be read: {why}. Or give them anew"));
+                return Box::new(Broken(format!("its secrets cannot be read: {why}. Or give them anew")));
             }
         };
         let mut settings: Settings = channel.body.settings.clone();
         settings.extend(secrets.into_iter().map(|(word, secret)| (word, Value::String(secret))));
-        channels::open(&channel.kind, &settings, language, &self.outside)
-            .unwrap_or_else(|problems| broken(test::told(&problems)))
+        let opened = channels::open(&channel.kind, &settings, &self.outside);
+        opened.unwrap_or_else(|problems| Box::new(Broken(test::told(&problems))))
     }
 
     /// Forgets what was done long ago, in short steps, so that nobody waits for it.
@@ -247,7 +244,8 @@ struct Courier {
     store: Store,
     id: String,
     name: String,
-    opened: Opened,
+    channel: Box<dyn Channel>,
+    language: Language,
     troubles: Arc<watch::Sender<Troubles>>,
     failing: Option<Failing>,
     paused_until: Option<Timestamp>,
@@ -302,13 +300,16 @@ impl Courier {
     /// Sends one. Whether the next one may follow at once.
     async fn deliver(&mut self, to_send: &ToSend) -> Result<bool, Error> {
         let no = to_send.queued.no;
-        let edits = self.opened.channel.edits();
+        let edits = self.channel.edits();
         if to_send.queued.occasion == Occasion::Changed.as_str() && !edits {
             self.store.skip_deliveries(&[no], "cannot_edit").await?;
             return Ok(true);
         }
+        // It may be changed at any time.
+        let (settings, _) = self.store.alerting_settings().await?;
+        let voice = Voice { language: self.language, zone: zone(&settings) };
         let (at, started) = (self.store.clock().now(), Instant::now());
-        let Some(outcome) = self.attempt(to_send).await else { return Ok(false) };
+        let Some(outcome) = self.attempt(to_send, &voice).await else { return Ok(false) };
         let took_ms = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);
         let now = self.store.clock().now();
         let (ok, answer, follows) = match outcome {
@@ -328,7 +329,7 @@ impl Courier {
     }
 
     /// One attempt; `None` when the server stops and it takes too long.
-    async fn attempt(&self, to_send: &ToSend) -> Option<Outcome> {
+    async fn attempt(&self, to_send: &ToSend, voice: &Voice) -> Option<Outcome> {
         let notification = match serde_json::from_str::<Notification>(&to_send.body) {
             // Whoever made it knew neither.
             Ok(said) => Notification { id: to_send.id.clone(), alert: to_send.queued.alert, ..said },
@@ -337,9 +338,8 @@ impl Courier {
                 return Some(Err(Failed { why, retry_after: None, fault: Fault::Message }));
             }
         };
-        let Opened { channel, voice } = &self.opened;
         let message = Message { notification: &notification, voice, handle: to_send.handle.as_deref() };
-        let sent = timeout(LIMIT, channel.send(message));
+        let sent = timeout(LIMIT, self.channel.send(message));
         let stopped = async {
             self.stop.cancelled().await;
             sleep(GRACE).await;

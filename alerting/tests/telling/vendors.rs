@@ -75,7 +75,7 @@ async fn telegram_changes_its_first_message() {
         "telegram",
         &[("token", TELEGRAM), ("chat", "-100123"), ("topic", "7"), ("api", &server.url(""))],
     );
-    assert!(channel.channel.edits());
+    assert!(channel.edits());
     let Arrived { handle, answer } = tell(&channel, &down(Occasion::Fired), None).await.unwrap();
     assert_eq!(handle.as_deref(), Some("-100123/42"));
     assert!(answer.starts_with("HTTP 200"), "{answer}");
@@ -264,7 +264,7 @@ fn slack(asked: &Asked) -> Answer {
 async fn slack_takes_webhooks_and_bots() {
     let server = Server::new(slack).await;
     let hook = open("slack", &[("url", &server.url("/services/T000/B000/XXXXXXXXXXXX"))]);
-    assert!(!hook.channel.edits());
+    assert!(!hook.edits());
     tell(&hook, &nasty(), None).await.unwrap();
     server.asked();
     let arrived = tell(&hook, &down(Occasion::Fired), None).await.unwrap();
