@@ -25,7 +25,7 @@ use crate::channels::{
     Voice,
 };
 use crate::judge::zone;
-use crate::{Notification, Occasion};
+use crate::{Notification, Occasion, digest};
 use plan::{Failing, Plan, after, plan};
 
 pub use test::{Tried, try_channel};
@@ -79,10 +79,11 @@ impl Deliveries {
         self.troubles.subscribe()
     }
 
-    /// Delivers until `stop`.
+    /// Delivers until `stop`, and puts digests into the queues when they are due.
     pub async fn run(self, stop: CancellationToken) {
         let mut feed = self.store.feed();
         let tracker = TaskTracker::new();
+        tracker.spawn(digest::run(self.store.clone(), stop.clone()));
         let mut tasks: BTreeMap<String, Task> = BTreeMap::new();
         let mut look = true;
         let mut forget = tokio::time::interval(FORGET);

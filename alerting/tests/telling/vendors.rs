@@ -340,7 +340,7 @@ async fn ntfy_takes_json_at_its_root() {
     assert_eq!(body["title"], "[已恢复] hk-edge-02：网关停止");
     assert_eq!(
         body["message"],
-        "内存不足。\n占用 2 GB。\n开始于：2027-01-15 16:00 (Asia/Shanghai)\n持续：12 分钟\n标签：edge"
+        "内存不足。\n占用 2 GB。\n开始于：2027-01-15 16:00 (Asia/Shanghai)\n持续：12 分\n标签：edge"
     );
     assert_eq!(body["click"], "https://watch.example/alerts/17?a=1&b=2");
     assert_eq!(tell(&with(&[]), &down(Occasion::Fired), None).await.unwrap_err().fault, Fault::Settings);
