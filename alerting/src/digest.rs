@@ -138,10 +138,10 @@ struct Past {
     devices: Vec<Used>,
     models: Vec<Used>,
     /// Kinds of rules, how often they fired, the most frequent first.
-    alerts: Vec<(Said, u32)>,
+    alerts: Vec<(Said, usize)>,
     critical: u32,
     /// How many fire now.
-    firing: u32,
+    firing: usize,
     /// Errors by device, most first.
     errors: Vec<(String, u32)>,
     /// Messages of errors that had not been seen before.
@@ -157,7 +157,7 @@ impl Past {
         if self.from == self.to { self.from.clone() } else { format!("{}..{}", self.from, self.to) }
     }
 
-    fn fired(&self) -> u32 {
+    fn fired(&self) -> usize {
         self.alerts.iter().map(|(_, count)| count).sum()
     }
 }
@@ -168,7 +168,10 @@ async fn past(store: &Store, zone: &Zone, period: &Period) -> Result<Past, Error
     let mut past = Past {
         from: first.to_string(),
         to: end.yesterday().unwrap_or(first).to_string(),
-        firing: firing.critical + firing.error + firing.warning + firing.info,
+        firing: [firing.critical, firing.error, firing.warning, firing.info]
+            .iter()
+            .map(|n| *n as usize)
+            .sum(),
         ..Past::default()
     };
     let names: BTreeMap<DeviceId, String> =
@@ -203,7 +206,7 @@ async fn past(store: &Store, zone: &Zone, period: &Period) -> Result<Past, Error
         }
     }
 
-    let mut alerts: BTreeMap<String, u32> = BTreeMap::new();
+    let mut alerts: BTreeMap<String, usize> = BTreeMap::new();
     let mut page = Page::first(ROWS);
     'pages: loop {
         let rows = store.alerts(&AlertFilter::default(), page).await?;
@@ -305,7 +308,7 @@ fn told(past: &Past) -> (Said, Said) {
         format!("{}：费用 {spent}，告警 {fired} 条，{away} 台设备中断过", days.zh),
     );
     let lines = [
-        cost_line(past),
+        Some(cost_line(past)),
         most_line(&said("By device", "按设备"), &past.devices),
         most_line(&said("By model", "按模型"), &past.models),
         Some(alert_line(past)),
@@ -320,13 +323,13 @@ fn told(past: &Past) -> (Said, Said) {
 }
 
 /// A number and what is counted.
-fn many<N: PartialEq + TryFrom<u8> + std::fmt::Display>(count: N, one: &str, more: &str) -> String {
-    format!("{count} {}", if N::try_from(1).is_ok_and(|n| n == count) { one } else { more })
+fn many(count: usize, one: &str, more: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { more })
 }
 
-fn cost_line(past: &Past) -> Option<Said> {
+fn cost_line(past: &Past) -> Said {
     if past.tokens == 0 {
-        return Some(said("Cost: nothing was used", "费用：没有用量"));
+        return said("Cost: nothing was used", "费用：没有用量");
     }
     let (now, before) = (float(past.spent), float(past.spent_before));
     let used = tokens(float(past.tokens));
@@ -351,10 +354,10 @@ fn cost_line(past: &Past) -> Option<Said> {
         }
     };
     let spent = dollars(now);
-    Some(said(
+    said(
         format!("Cost: {spent}{}; {used} tokens{}", change.en, unpriced.en),
         format!("费用：{spent}{}；{used} Token{}", change.zh, unpriced.zh),
-    ))
+    )
 }
 
 /// Names with what each cost; where nothing has a price, with what each used.
