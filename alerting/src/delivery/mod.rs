@@ -15,7 +15,7 @@ use store::{AfterAttempt, Attempt, Change, Error, Store, ToSend};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
@@ -32,8 +32,10 @@ pub use test::{Tried, try_channel};
 
 /// Failures in a row after which a channel is in trouble.
 const TROUBLE: u32 = 5;
-/// Rows of a queue that are looked at.
-const QUEUE: u32 = 10_000;
+/// Rows of a queue that are looked at; those that are due come first.
+const QUEUE: u32 = 2_000;
+/// News of deliveries in this time are one: each attempt is news, too.
+const GATHER: Duration = Duration::from_millis(50);
 /// How often a queue is looked at when nothing is said, since the clock may be set.
 const LOOK: Duration = Duration::from_mins(1);
 /// After the database said no.
@@ -86,6 +88,7 @@ impl Deliveries {
         tracker.spawn(digest::run(self.store.clone(), stop.clone()));
         let mut tasks: BTreeMap<String, Task> = BTreeMap::new();
         let mut look = true;
+        let (mut woken, mut wake_at) = (Instant::now(), None);
         let mut forget = tokio::time::interval(FORGET);
         loop {
             if look {
@@ -98,14 +101,18 @@ impl Deliveries {
                     look = true;
                 }
                 () = sleep(BROKEN), if look => {}
+                () = sleep_until(wake_at.unwrap_or(woken)), if wake_at.is_some() => {
+                    (woken, wake_at) = (Instant::now(), None);
+                    wake(&tasks);
+                }
                 change = feed.recv() => match change {
                     Ok(Change::Channels) => look = true,
-                    Ok(Change::Deliveries) => wake(&tasks),
+                    Ok(Change::Deliveries) => wake_at = wake_at.or(Some(woken + GATHER)),
                     Ok(_) => {}
                     // What was missed may be anything.
                     Err(RecvError::Lagged(_)) => {
                         look = true;
-                        wake(&tasks);
+                        wake_at = wake_at.or(Some(woken + GATHER));
                     }
                     Err(RecvError::Closed) => break,
                 },

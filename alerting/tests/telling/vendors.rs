@@ -60,6 +60,10 @@ fn telegram(asked: &Asked) -> Answer {
         ),
         "sendMessage" => bad("chat not found"),
         "editMessageText" if body["message_id"] == 42 && body["chat_id"] == -100_123 => sent(42),
+        "editMessageText" if body["chat_id"] == -9 => {
+            let why = "Forbidden: bot was kicked from the group chat";
+            say(403, json!({"ok": false, "error_code": 403, "description": why}))
+        }
         "editMessageText" if body["message_id"] == 43 => {
             bad("message is not modified: specified new message content is the same")
         }
