@@ -12,6 +12,7 @@ interface EventWords {
 }
 
 const many = (n: number, one: string, other: string): string => `${n} ${n === 1 ? one : other}`;
+const listed = (list: readonly string[], word: string): string => (list.length < 2 ? list.join('') : `${list.slice(0, -1).join(', ')} ${word} ${list[list.length - 1]}`);
 
 export const en = {
   product: 'OpenClaw Watch',
@@ -789,6 +790,8 @@ export const en = {
     title: 'Rules',
     count: (on: number, all: number) => `${on} of ${all} on`,
     hint: 'underlined words can be changed',
+    search: 'Find a rule',
+    noneFound: 'No rule matches.',
     add: 'Rule',
     choose: 'New rule',
     find: 'What should be judged?',
@@ -832,14 +835,21 @@ export const en = {
     allDevices: 'all devices',
     devices: (n: number) => many(n, 'device', 'devices'),
     tagged: (tags: string) => `devices tagged ${tags}`,
+    join: (list: readonly string[]) => listed(list, 'and'),
+    any: {
+      allDevices: 'any device',
+      devices: (n: number) => `any of ${many(n, 'device', 'devices')}`,
+      tagged: (tags: string) => `any device tagged ${tags}`,
+      join: (list: readonly string[]) => listed(list, 'or'),
+    },
     goneDevice: 'a removed device',
     goneChannel: 'a removed channel',
-    and: (list: readonly string[]) => (list.length < 2 ? list.join('') : `${list.slice(0, -1).join(', ')} and ${list[list.length - 1]}`),
-    or: (list: readonly string[]) => (list.length < 2 ? list.join('') : `${list.slice(0, -1).join(', ')} or ${list[list.length - 1]}`),
+    and: (list: readonly string[]) => listed(list, 'and'),
+    or: (list: readonly string[]) => listed(list, 'or'),
     tellDefault: 'the default channels',
     tellNobody: 'nobody',
     tellThese: (names: string) => names,
-    anyTime: 'any time',
+    anyTime: 'any length of time',
     notSet: 'not set',
     tokens: (n: string, exact: number) => `${n} ${exact === 1 ? 'token' : 'tokens'}`,
     times: (n: string) => `${n}×`,

@@ -26,11 +26,11 @@ const both = (of: RuleKindView, rule: RuleBodyView): string[] => [plain(sentence
 describe('a rule', () => {
   it('reads like one sentence in both languages', () => {
     expect(both(memory, body({ values: { level: 90, clear: 85 }, for_s: 600, channels: ['a', 'b'], steps: [{ severity: 'critical', level: null, after_s: 1800 }] }))).toEqual([
-      'When the memory of all devices stays above 90% for 10 min, raise Warning and tell Telegram · ops and phone; Critical after 30 min. Clear below 85%.',
+      'When the memory of any device stays above 90% for 10 min, raise Warning and tell Telegram · ops and phone; Critical after 30 min. Clear below 85%.',
       '全部设备的内存高于 90% 持续 10 分钟，按警告级别告警，通知 Telegram · ops 和 phone；30 分钟未恢复升级为紧急。低于 85% 时恢复。',
     ]);
     expect(both(gateway, body({ values: { what: 'down' }, for_s: 60, severity: 'critical', scope: { devices: [], tags: ['prod', 'edge'] } }))).toEqual([
-      'When the gateway of devices tagged prod or edge is down or hung for 1 min, raise Critical and tell the default channels.',
+      'When the gateway of any device tagged prod or edge is down or hung for 1 min, raise Critical and tell the default channels.',
       '带 prod 或 edge 标签的设备的网关停止或无响应超过 1 分钟，按紧急级别告警，通知默认渠道。',
     ]);
   });
@@ -39,17 +39,20 @@ describe('a rule', () => {
     const rule = body({ values: { level: 72, clear: 96 }, channels: [], steps: [{ severity: 'error', level: 24, after_s: null }] });
     expect(falls(full, rule)).toBe(true);
     expect(both(full, rule)).toEqual([
-      'When the disks of all devices will be full within 3 days, raise Warning and tell nobody; Error below 24 h. Clear above 4 days.',
+      'When the disks of any device will be full within 3 days, raise Warning and tell nobody; Error below 24 h. Clear above 4 days.',
       '全部设备的磁盘预计 3 天内写满，按警告级别告警，不发送通知；低于 24 小时升级为错误。高于 4 天时恢复。',
     ]);
     expect(falls(full, body({ values: { level: 96, clear: 96 } }))).toBe(true);
+    // Fires and is over at the same level: only its step tells.
+    const certificate = { ...full, default: body({ values: { level: 14, clear: 14 }, steps: [{ severity: 'error' as const, level: 3, after_s: null }] }) };
+    expect(falls(certificate, body({ values: { level: 30, clear: 30 } }))).toBe(true);
     expect(falls(memory, body({ values: { level: 80, clear: 80 } }))).toBe(false);
   });
 
   it('names devices, and what is gone', () => {
     const of = (devices: string[], tags: string[] = []): string[] => both(gateway, body({ scope: { devices, tags }, values: { what: 'down' } })).map((text) => text.split(/ is |的网关/)[0] ?? '');
-    expect(of(['1', '2'])).toEqual(['When the gateway of pi-1 and 书房 NAS', 'pi-1 和书房 NAS ']);
-    expect(of(['1', '2', '3'], ['lab'])[0]).toBe('When the gateway of 3 devices and devices tagged lab');
+    expect(of(['1', '2'])).toEqual(['When the gateway of pi-1 or 书房 NAS', 'pi-1 和书房 NAS ']);
+    expect(of(['1', '2', '3'], ['lab'])[0]).toBe('When the gateway of any of 3 devices or any device tagged lab');
     expect(of(['x'])[1]).toBe('已移除的设备');
     expect(channelsText(['x'], about('en'))).toBe('a removed channel');
   });

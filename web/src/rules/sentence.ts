@@ -72,12 +72,13 @@ function fill(template: string, of: (word: string) => Part | null): Part[] {
   });
 }
 
-export function scopeText(scope: RuleBodyView['scope'], around: Pick<Around, 'words' | 'device'>): string {
-  const t = around.words;
+/** Which devices: all of them together, or any one of them. */
+export function scopeText(scope: RuleBodyView['scope'], around: Pick<Around, 'words' | 'device'>, any = false): string {
+  const t = any ? { ...around.words, ...around.words.any } : around.words;
   const names = scope.devices.map((id) => around.device(id) ?? t.goneDevice);
-  const parts = [names.length > 2 ? t.devices(names.length) : names.length > 0 ? t.and(names) : '', scope.tags.length > 0 ? t.tagged(t.or(scope.tags)) : ''];
+  const parts = [names.length > 2 ? t.devices(names.length) : names.length > 0 ? t.join(names) : '', scope.tags.length > 0 ? t.tagged(t.or(scope.tags)) : ''];
   const said = parts.filter((part) => part !== '');
-  return said.length === 0 ? t.allDevices : t.and(said);
+  return said.length === 0 ? t.allDevices : t.join(said);
 }
 
 export function channelsText(ids: readonly string[] | null, around: Around): string {
@@ -87,26 +88,23 @@ export function channelsText(ids: readonly string[] | null, around: Around): str
   return t.tellThese(t.and(ids.map((id) => around.channel(id) ?? t.goneChannel)));
 }
 
-/** A rule of this kind is over on the other side of its level: the lower the graver. */
-export function falls(kind: RuleKindView, body: RuleBodyView): boolean {
-  const at = (word: string): number | null => {
-    const value = body.values[word] ?? kind.default.values[word];
-    return typeof value === 'number' ? value : null;
-  };
-  const [level, clear] = [at('level'), at('clear')];
-  if (level === null || clear === null) return false;
-  if (level !== clear) return clear > level;
-  // Both the same: as the kind is by itself.
-  const [was, over] = [kind.default.values['level'], kind.default.values['clear']];
-  return typeof was === 'number' && typeof over === 'number' && over > was;
+/** Whether graver is lower, as far as the levels of a rule tell. */
+function lower({ values: { level, clear }, steps }: RuleBodyView): boolean | null {
+  if (typeof level !== 'number') return null;
+  const step = steps.find((one) => one.level !== null && one.level !== level)?.level;
+  if (step != null) return step < level;
+  return typeof clear === 'number' && clear !== level ? clear > level : null;
 }
+
+/** A rule of this kind is over on the other side of its level: the lower the graver. What a rule does not tell, its kind does. */
+export const falls = (kind: RuleKindView, body: RuleBodyView): boolean => lower(kind.default) ?? lower({ ...body, values: { ...kind.default.values, ...body.values } }) ?? false;
 
 /** The sentence. */
 export function sentence(kind: RuleKindView, body: RuleBodyView, around: Around): Part[] {
   const { words: t, say, severities } = around;
   const fieldOf = (word: string) => kind.fields.find((field) => field.word === word);
   const part = (word: string): Part | null => {
-    if (word === 'scope') return { text: scopeText(body.scope, around), slot: { of: 'scope' } };
+    if (word === 'scope') return { text: scopeText(body.scope, around, kind.of === 'device'), slot: { of: 'scope' } };
     if (word === 'for') return { text: body.for_s === 0 ? t.anyTime : lengthText(body.for_s, t), slot: { of: 'for' } };
     if (word === 'severity') return { text: severities[body.severity], slot: { of: 'severity' }, severity: body.severity };
     if (word === 'channels') return { text: channelsText(body.channels, around), slot: { of: 'channels' } };

@@ -27,6 +27,9 @@ interface Draft {
   no: number;
 }
 
+/** More rules than these are found by typing. */
+const MANY = 12;
+
 export function AlertsRules() {
   return (
     <div class="cols ar">
@@ -49,6 +52,7 @@ function Rules() {
   const [choosing, setChoosing] = useState(false);
   const [draft, setDraft] = useState<Draft | null>(null);
   const [drafts, setDrafts] = useState(0);
+  const [find, setFind] = useState('');
   // How many fire by each.
   useLoadAgain(alertNews.value, rules.reload);
   const begin = (kind: string, body: RuleBodyView): void => {
@@ -56,6 +60,13 @@ function Rules() {
     setDraft({ kind, body, no: -1 - drafts });
     setChoosing(false);
   };
+  const about = around(channels.data ?? []);
+  const wanted = find.trim().toLowerCase();
+  const matches = (rule: RuleView): boolean => {
+    const kind = kinds.data?.find((one) => one.word === rule.kind);
+    return wanted === '' || !kind || said(kind.name).toLowerCase().includes(wanted) || plain(sentence(kind, rule.body, about)).toLowerCase().includes(wanted);
+  };
+  const shown = rules.data?.filter(matches) ?? [];
   const ready = rules.data !== null && kinds.data !== null && channels.data !== null;
   return (
     <section class="panel" aria-label={t.title}>
@@ -101,8 +112,14 @@ function Rules() {
               duplicate={begin}
             />
           ) : null}
+          {(rules.data?.length ?? 0) > MANY ? (
+            <div class="ru-find">
+              <input class="in" type="search" value={find} placeholder={t.search} aria-label={t.search} onInput={(event) => setFind(event.currentTarget.value)} />
+            </div>
+          ) : null}
+          {wanted !== '' && shown.length === 0 ? <p class="empty-p">{t.noneFound}</p> : null}
           {rules.data?.length === 0 && !draft ? <p class="empty-p">{t.none}</p> : null}
-          {rules.data?.map((rule) => (
+          {shown.map((rule) => (
             <Row key={rule.no} rule={rule} kinds={kinds.data ?? []} channels={channels.data ?? []} done={rules.reload} put={(next) => rules.put((all) => all.map((one) => (one.no === next.no ? next : one)))} duplicate={begin} />
           ))}
         </>

@@ -24,7 +24,7 @@ import { SilenceMenu } from './silence';
 
 /** All that fire are known; so many are shown at once. */
 const FIRING = 1000;
-const SHOWN = 30;
+const SHOWN = 12;
 const OVER = 6;
 
 export function FiringPanel() {

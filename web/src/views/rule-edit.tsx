@@ -384,7 +384,9 @@ export function Scope({ scope, change }: { scope: ScopeOf; change: (scope: Scope
   const t = words.value.rules;
   const [by, setBy] = useState<'all' | 'tags' | 'devices'>(scope.devices.length > 0 ? 'devices' : scope.tags.length > 0 ? 'tags' : 'all');
   fleet.shape.value;
-  const tags = [...new Set([...fleet.all().flatMap((device) => device.tags), ...scope.tags])].sort();
+  // What was chosen stands first, and stays where it is while others are.
+  const [before] = useState(scope.tags);
+  const tags = [...new Set([...before, ...[...fleet.all().flatMap((device) => device.tags), ...scope.tags].sort()])];
   const turn = (next: 'all' | 'tags' | 'devices'): void => {
     setBy(next);
     if (next === 'all') change({ devices: [], tags: [] });
