@@ -544,7 +544,7 @@ impl<'a> Replay<'a> {
             ..DeviceNow::of(device, None)
         };
         let devices: Vec<DeviceNow> = devices.iter().map(then).collect();
-        let mut engine = Engine::new(set, Timestamp(0));
+        let mut engine = Engine::new(set, Timestamp(0), Timestamp(0));
         let steps = engine.start(devices.iter().cloned().map(Fact::Device), from);
         Self { engine, devices, steps, now: from, past, zone, used, humans }
     }

@@ -199,7 +199,9 @@ pub struct Engine {
     wakes: BinaryHeap<Wake>,
     /// The soonest wake of each, so that none is there twice.
     woken: HashMap<(i64, Option<DeviceId>), Timestamp>,
-    /// Nothing is believed to have lasted since before this moment: the server was down, or its clock was set.
+    /// Nothing that is said to have begun before this moment is believed: the server was down, or its clock was set ...
+    started: Timestamp,
+    /// ... it is taken to have begun at this one.
     floor: Timestamp,
     wants: HashSet<Want>,
     /// Keys whose state has changed since it was last taken.
@@ -211,6 +213,7 @@ pub struct Engine {
 /// What holds while a key is judged.
 struct Circumstances<'a> {
     now: Timestamp,
+    started: Timestamp,
     floor: Timestamp,
     maintenance: Option<Timestamp>,
     silence: Option<Timestamp>,
@@ -234,9 +237,9 @@ struct Step {
 }
 
 impl Engine {
-    /// An engine that knows nothing, from this moment on. What is said to have begun before `floor` is taken to have begun
-    /// then.
-    pub fn new(set: Ruleset, floor: Timestamp) -> Self {
+    /// An engine that knows nothing, from a moment on. What is said to have begun before that is taken to have begun at
+    /// `floor`.
+    pub fn new(set: Ruleset, started: Timestamp, floor: Timestamp) -> Self {
         let mut engine = Self {
             world: World::default(),
             rules: Vec::new(),
@@ -245,6 +248,7 @@ impl Engine {
             states: HashMap::new(),
             wakes: BinaryHeap::new(),
             woken: HashMap::new(),
+            started,
             floor,
             wants: HashSet::new(),
             dirty: HashSet::new(),
@@ -473,7 +477,7 @@ impl Engine {
             }
         }
         self.dirty.extend(dirty);
-        self.floor = now;
+        (self.started, self.floor) = (now, now);
         self.fleet_read_at = Timestamp(i64::MIN);
         let wakes: Vec<Wake> = self
             .wakes
@@ -657,6 +661,7 @@ impl Engine {
             let before = map.remove(&key.subject);
             let circumstances = Circumstances {
                 now,
+                started: self.started,
                 floor: self.floor,
                 maintenance,
                 silence,
@@ -901,7 +906,10 @@ fn next(
         (phase, Some(Reading::Holds(so))) => {
             let since = match phase {
                 Phase::Pending { since } => since,
-                _ => so.since.unwrap_or(at.now).min(at.now).max(at.floor),
+                _ => match so.since.unwrap_or(at.now).min(at.now) {
+                    since if since < at.started => at.floor,
+                    since => since,
+                },
             };
             // What happened once is no matter of how long.
             let since = if kind.lasts { since } else { so.since.unwrap_or(at.now).min(at.now) };

@@ -99,7 +99,7 @@ impl Judge {
         }
         let (settings, _) = store.alerting_settings().await?;
         let zone = zone(&settings);
-        let mut engine = Engine::new(ruleset(&store, &zone).await?, now.plus_millis(BACK_MS));
+        let mut engine = Engine::new(ruleset(&store, &zone).await?, now, now.plus_millis(BACK_MS));
         let firing = store.firing_alerts().await?;
         engine.remember(&states, &firing, judged.at, now);
         let acknowledged =

@@ -8,6 +8,7 @@
 
 pub mod channels;
 mod delivery;
+mod digest;
 mod dry_run;
 mod engine;
 pub mod facts;

@@ -125,9 +125,10 @@ pub(crate) fn write(
     let silent_end = step.what == What::Resolved && rule.is_some_and(|rule| !rule.body.tell_resolved);
     let told = notification(step, device, whom.settings);
     let tell = |channel: &Channel| {
-        let edits = channels::edits(&channel.kind);
+        let kind = channels::kind(&channel.kind);
+        let (edits, must_end) = (kind.is_some_and(|kind| kind.edits), kind.is_some_and(|kind| kind.must_end));
         // Whoever changes what was sent is told of every change, all others of what is news.
-        if (step.what == What::Changed || silent_end) && !edits && !channels::must_end(&channel.kind) {
+        if (step.what == What::Changed || silent_end) && !edits && !must_end {
             return None;
         }
         let until = held_until(channel, rule, step.telling.severity, whom, now);

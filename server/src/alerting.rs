@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use ::alerting::channels::{self, FieldKind, Language, Outside, Reach, Web};
+use ::alerting::channels::{self, FieldKind, Language, Outside, Reach, Voice, Web};
 use ::alerting::facts::ServerNow;
 use ::alerting::kinds::{self, Of, Unit};
 use ::alerting::{Deliveries, DryRunError, Judge, Server, Troubles};
@@ -15,7 +15,7 @@ use dashboard::{
 };
 use protocol::{Publication, TopicName};
 use serde_json::{Value, json};
-use store::{RuleBody, Said, Store};
+use store::{RuleBody, Said, Store, Zone};
 use tokio::sync::watch;
 
 use crate::backups::{self, Keeping};
@@ -252,8 +252,12 @@ impl dashboard::Alerting for ForThePage {
     ) -> Later<'a, Tried> {
         Box::pin(async move {
             let start = Instant::now();
-            let tried =
-                ::alerting::try_channel(kind, settings, Language::parse(language), &self.outside).await;
+            // Without it the times are of UTC: that is no reason not to try.
+            let zone =
+                self.store.alerting_settings().await.map(|(settings, _)| settings.zone).unwrap_or_default();
+            let zone = Zone::parse(&zone).unwrap_or_else(Zone::utc);
+            let voice = Voice { language: Language::parse(language), zone };
+            let tried = ::alerting::try_channel(kind, settings, &voice, &self.outside).await;
             let (ok, answer) = match tried.outcome {
                 Ok(arrived) => (true, arrived.answer),
                 Err(failed) => (false, failed.why),

@@ -47,7 +47,8 @@ pub(super) const KIND: ChannelKind = ChannelKind {
         },
     ],
     http: true,
-    zoned: true,
+    edits: false,
+    must_end: false,
     read,
 };
 

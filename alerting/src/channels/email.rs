@@ -90,7 +90,8 @@ pub(super) const KIND: ChannelKind = ChannelKind {
         },
     ],
     http: false,
-    zoned: true,
+    edits: false,
+    must_end: false,
     read,
 };
 
@@ -335,7 +336,7 @@ fn page(words: &Words, language: Language) -> String {
         .collect::<Vec<_>>();
     let link = words.link.as_ref().map(|(name, url)| {
         format!(
-            "<p style=\"margin:16px 0 0\"><a href=\"{}\" style=\"color:#2563c9\">{}</a></p>",
+            "<p style=\"margin:16px 0 0\"><a href=\"{}\" style=\"display:inline-block;padding:8px 16px;border-radius:6px;background:#2257b0;color:#ffffff;text-decoration:none\">{}</a></p>",
             html(url),
             html(name)
         )

@@ -35,7 +35,8 @@ pub(super) const KIND: ChannelKind = ChannelKind {
         Field { word: "secret", label: ("Secret", "签名密钥"), kind: FieldKind::Secret, ..Field::EMPTY },
     ],
     http: true,
-    zoned: true,
+    edits: false,
+    must_end: false,
     read,
 };
 

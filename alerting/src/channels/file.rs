@@ -44,7 +44,8 @@ pub(super) const KIND: ChannelKind = ChannelKind {
         },
     ],
     http: false,
-    zoned: false,
+    edits: false,
+    must_end: false,
     read,
 };
 

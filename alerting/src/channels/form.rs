@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use store::Zone;
 
 use super::http::Address;
 use super::{ChannelKind, Field, FieldKind, Problem, Settings};
@@ -84,12 +83,6 @@ impl<'a> Form<'a> {
     pub(super) fn proxy(&self) -> Result<Option<Address>, Vec<Problem>> {
         let proxy = self.text("proxy").map(Address::parse_proxy).transpose();
         proxy.map_err(|why| vec![Problem::new("proxy", why)])
-    }
-
-    /// In which times are written.
-    pub(super) fn zone(&self) -> Result<Zone, Vec<Problem>> {
-        let zone = self.text("zone").map_or_else(|| Some(Zone::utc()), Zone::parse);
-        zone.ok_or_else(|| vec![Problem::new("zone", "give a time zone by its name, such as Europe/Berlin")])
     }
 
     /// What must not be seen in any answer.

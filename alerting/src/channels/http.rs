@@ -18,6 +18,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tracing::warn;
 
 use super::form::Form;
 use super::reach::{self, Nowhere, Reach};
@@ -43,7 +44,13 @@ pub struct Web {
 impl Web {
     /// Trusting the certificate authorities that this machine trusts.
     pub fn system(reach: Reach) -> Self {
-        Self::new(reach, rustls_native_certs::load_native_certs().certs)
+        let roots = rustls_native_certs::load_native_certs().certs;
+        if roots.is_empty() {
+            warn!(
+                "this machine knows no certificate authorities, so that no channel can use TLS: install ca-certificates"
+            );
+        }
+        Self::new(reach, roots)
     }
 
     /// Trusting these certificate authorities.

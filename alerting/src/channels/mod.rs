@@ -109,8 +109,10 @@ pub struct ChannelKind {
     own: &'static [Field],
     /// It speaks HTTP, and may do so through a proxy.
     http: bool,
-    /// It writes times for people.
-    zoned: bool,
+    /// Channels of this kind can change what they have sent; each says by itself whether it does.
+    pub(crate) edits: bool,
+    /// The other side keeps something open until it is told that it is over.
+    pub(crate) must_end: bool,
     /// Reads a form of this kind.
     read: fn(&Form<'_>) -> Result<Opens, Vec<Problem>>,
 }
@@ -121,20 +123,9 @@ type Opens = Box<dyn FnOnce(&Outside) -> Box<dyn Channel> + Send>;
 impl ChannelKind {
     /// All fields of its form, in the order in which people fill them in.
     pub fn form(&self) -> impl Iterator<Item = &'static Field> + use<> {
-        let shared: [&'static [Field]; 2] =
-            [if self.zoned { ZONE } else { &[] }, if self.http { PROXY } else { &[] }];
-        self.own.iter().chain(shared.into_iter().flatten())
+        self.own.iter().chain(if self.http { PROXY } else { &[] })
     }
 }
-
-const ZONE: &[Field] = &[Field {
-    word: "zone",
-    label: ("Time zone", "时区"),
-    help: Some(("In which times are written.", "消息中的时间按此时区显示。")),
-    placeholder: "Asia/Shanghai",
-    default: "UTC",
-    ..Field::EMPTY
-}];
 
 /// For channels that can change their messages.
 const TELL_RESOLVED: Field = Field {
@@ -315,16 +306,6 @@ pub fn kinds() -> &'static [&'static ChannelKind] {
     ]
 }
 
-/// Whether channels of a kind can change what they have sent; each of them says by itself whether it does.
-pub(crate) fn edits(word: &str) -> bool {
-    [&telegram::KIND, &discord::KIND, &slack::KIND].iter().any(|kind| kind.word == word)
-}
-
-/// Whether the other side keeps something open until it is told that it is over.
-pub(crate) fn must_end(word: &str) -> bool {
-    word == pagerduty::KIND.word
-}
-
 /// The kind with this word.
 pub fn kind(word: &str) -> Option<&'static ChannelKind> {
     kinds().iter().copied().find(|kind| kind.word == word)
@@ -336,30 +317,14 @@ pub fn check(word: &str, settings: &Settings) -> Result<(), Vec<Problem>> {
 }
 
 /// Makes a channel of a form. Nobody is asked before it sends.
-pub fn open(
-    word: &str,
-    settings: &Settings,
-    language: Language,
-    outside: &Outside,
-) -> Result<Opened, Vec<Problem>> {
-    read(word, settings)
-        .map(|(opens, zone)| Opened { channel: opens(outside), voice: Voice { language, zone } })
+pub fn open(word: &str, settings: &Settings, outside: &Outside) -> Result<Box<dyn Channel>, Vec<Problem>> {
+    read(word, settings).map(|opens| opens(outside))
 }
 
-/// A channel, and how it speaks.
-pub struct Opened {
-    /// Sends.
-    pub channel: Box<dyn Channel>,
-    /// How.
-    pub voice: Voice,
-}
-
-fn read(word: &str, settings: &Settings) -> Result<(Opens, Zone), Vec<Problem>> {
+fn read(word: &str, settings: &Settings) -> Result<Opens, Vec<Problem>> {
     let unknown = || vec![Problem::new("kind", "choose one of the kinds of channels")];
     let kind = kind(word).ok_or_else(unknown)?;
-    let form = Form::read(kind, settings)?;
-    let zone = form.zone()?;
-    Ok(((kind.read)(&form)?, zone))
+    (kind.read)(&Form::read(kind, settings)?)
 }
 
 #[cfg(test)]

@@ -19,7 +19,8 @@ pub(super) const KIND: ChannelKind = ChannelKind {
     ),
     own: &[],
     http: false,
-    zoned: false,
+    edits: false,
+    must_end: false,
     read,
 };
 

@@ -52,7 +52,8 @@ pub(super) const KIND: ChannelKind = ChannelKind {
         Field { word: "password", label: ("Password", "密码"), kind: FieldKind::Secret, ..Field::EMPTY },
     ],
     http: true,
-    zoned: true,
+    edits: false,
+    must_end: false,
     read,
 };
 

@@ -40,7 +40,8 @@ pub(super) const KIND: ChannelKind = ChannelKind {
         },
     ],
     http: true,
-    zoned: true,
+    edits: false,
+    must_end: true,
     read,
 };
 

@@ -12,6 +12,7 @@ use super::{
     Arrived, Channel, ChannelKind, Failed, Fault, Field, FieldKind, Message, Opens, Outcome, Problem,
     Sending, TELL_RESOLVED,
 };
+use crate::Occasion;
 
 /// Characters of a message are 4,096 of UTF-16 without the markup; a character takes two at most.
 const CHARS: usize = 2_000;
@@ -66,7 +67,8 @@ pub(super) const KIND: ChannelKind = ChannelKind {
         },
     ],
     http: true,
-    zoned: true,
+    edits: true,
+    must_end: false,
     read,
 };
 
@@ -147,16 +149,20 @@ impl Telegram {
         let mut first = before;
         let mut answer = String::new();
         if let Some(handle) = first.filter(|_| steps.edit) {
-            let told;
-            (told, answer) = self.ask("editMessageText", &handle.named(&text)).await?;
-            if matches!(told, Told::Gone) {
-                first = None;
+            match self.ask("editMessageText", &handle.named(&text)).await {
+                Ok((Told::Gone, _)) => first = None,
+                Ok((_, said)) => answer = said,
+                // It was sent elsewhere, before somebody changed the settings: whether they work shows below.
+                Err(failed) if failed.fault == Fault::Settings => first = None,
+                Err(failed) => return Err(failed),
             }
         }
         if !steps.post && first.is_some() {
             return Ok(Arrived { handle: message.handle.map(str::to_owned), answer });
         }
-        let mut body = message_body(&text, &words, first, self.topic);
+        // What is only good to know wakes nobody.
+        let silent = words.tone == Tone::Info && message.notification.occasion != Occasion::Test;
+        let mut body = message_body(&text, silent, first, self.topic);
         set(&mut body, "chat_id", json!(self.chat));
         let (mut told, mut answer) = self.ask("sendMessage", &body).await?;
         if let Told::Moved(chat) = told {
@@ -202,13 +208,12 @@ fn text(words: &Words, message: &Message<'_>) -> String {
     lines.iter().filter(|line| !line.is_empty()).map(String::as_str).collect::<Vec<_>>().join("\n")
 }
 
-fn message_body(text: &str, words: &Words, answers: Option<Handle>, topic: Option<i64>) -> Value {
+fn message_body(text: &str, silent: bool, answers: Option<Handle>, topic: Option<i64>) -> Value {
     let mut body = json!({
         "text": text,
         "parse_mode": "HTML",
         "link_preview_options": { "is_disabled": true },
-        // What is only good to know wakes nobody.
-        "disable_notification": words.tone == Tone::Info,
+        "disable_notification": silent,
     });
     if let Some(topic) = topic {
         set(&mut body, "message_thread_id", json!(topic));

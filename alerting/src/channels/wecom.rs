@@ -34,7 +34,8 @@ pub(super) const KIND: ChannelKind = ChannelKind {
         ..Field::EMPTY
     }],
     http: true,
-    zoned: true,
+    edits: false,
+    must_end: false,
     read,
 };
 

@@ -5,6 +5,7 @@ use protocol::Timestamp;
 use store::{Said, Severity};
 
 use super::{Language, Message, Voice};
+use crate::say::span;
 use crate::{Notification, Occasion};
 
 /// Characters of a name, a title, and all of the details.
@@ -175,10 +176,10 @@ fn facts(said: &Notification, voice: &Voice) -> Vec<(&'static str, String)> {
         facts.push((pick(language, "Since", "开始于"), moment(from, voice)));
         match (to, said.occasion) {
             (Some(to), _) => {
-                facts.push((pick(language, "Lasted", "持续"), duration(to.millis_since(from), language)));
+                facts.push((pick(language, "Lasted", "持续"), length(from, to, language)));
             }
             (None, Occasion::Worse | Occasion::Changed | Occasion::Reminder) => {
-                facts.push((pick(language, "For", "已持续"), duration(said.at.millis_since(from), language)));
+                facts.push((pick(language, "For", "已持续"), length(from, said.at, language)));
             }
             _ => {}
         }
@@ -202,20 +203,8 @@ pub(super) fn moment(at: Timestamp, voice: &Voice) -> String {
     }
 }
 
-/// How long, in two units.
-pub(super) fn duration(millis: i64, language: Language) -> String {
-    let seconds = millis.max(0) / 1_000;
-    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
-    let unit = |count: i64, en: &str, zh: &str| format!("{count}{}", pick(language, en, zh));
-    let parts = match (days, hours, minutes) {
-        (0, 0, 0) => vec![unit(seconds, " s", " 秒")],
-        (0, 0, minutes) => vec![unit(minutes, " min", " 分钟")],
-        (0, hours, 0) => vec![unit(hours, " h", " 小时")],
-        (0, hours, minutes) => vec![unit(hours, " h", " 小时"), unit(minutes, " min", " 分钟")],
-        (days, 0, _) => vec![unit(days, " d", " 天")],
-        (days, hours, _) => vec![unit(days, " d", " 天"), unit(hours, " h", " 小时")],
-    };
-    parts.join(" ")
+fn length(from: Timestamp, to: Timestamp, language: Language) -> String {
+    said_in(&span(to.millis_since(from)), language).to_owned()
 }
 
 fn detail_lines(text: &str) -> Vec<String> {
@@ -235,9 +224,11 @@ fn detail_lines(text: &str) -> Vec<String> {
 
 /// A text as one line, without what cannot be seen or turns the direction of what follows.
 pub(super) fn clean_line(text: &str) -> String {
-    let hidden = |c: char| matches!(c, '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}');
-    let shown: String =
-        text.chars().filter(|c| !hidden(*c)).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let shown: String = text
+        .chars()
+        .map(|c| if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') { ' ' } else { c })
+        .filter(|c| !store::unseen(*c))
+        .collect();
     shown.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

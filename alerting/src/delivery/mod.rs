@@ -15,24 +15,27 @@ use store::{AfterAttempt, Attempt, Change, Error, Store, ToSend};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
 use crate::channels::{
-    self, Arrived, Channel, Failed, Fault, LIMIT, Language, Message, Opened, Outcome, Outside, Sending,
-    Settings, Voice,
+    self, Arrived, Channel, Failed, Fault, LIMIT, Language, Message, Outcome, Outside, Sending, Settings,
+    Voice,
 };
-use crate::{Notification, Occasion};
+use crate::judge::zone;
+use crate::{Notification, Occasion, digest};
 use plan::{Failing, Plan, after, plan};
 
 pub use test::{Tried, try_channel};
 
 /// Failures in a row after which a channel is in trouble.
 const TROUBLE: u32 = 5;
-/// Rows of a queue that are looked at.
-const QUEUE: u32 = 10_000;
+/// Rows of a queue that are looked at; those that are due come first.
+const QUEUE: u32 = 2_000;
+/// News of deliveries in this time are one: each attempt is news, too.
+const GATHER: Duration = Duration::from_millis(50);
 /// How often a queue is looked at when nothing is said, since the clock may be set.
 const LOOK: Duration = Duration::from_mins(1);
 /// After the database said no.
@@ -78,12 +81,14 @@ impl Deliveries {
         self.troubles.subscribe()
     }
 
-    /// Delivers until `stop`.
+    /// Delivers until `stop`, and puts digests into the queues when they are due.
     pub async fn run(self, stop: CancellationToken) {
         let mut feed = self.store.feed();
         let tracker = TaskTracker::new();
+        tracker.spawn(digest::run(self.store.clone(), stop.clone()));
         let mut tasks: BTreeMap<String, Task> = BTreeMap::new();
         let mut look = true;
+        let (mut woken, mut wake_at) = (Instant::now(), None);
         let mut forget = tokio::time::interval(FORGET);
         loop {
             if look {
@@ -96,14 +101,18 @@ impl Deliveries {
                     look = true;
                 }
                 () = sleep(BROKEN), if look => {}
+                () = sleep_until(wake_at.unwrap_or(woken)), if wake_at.is_some() => {
+                    (woken, wake_at) = (Instant::now(), None);
+                    wake(&tasks);
+                }
                 change = feed.recv() => match change {
                     Ok(Change::Channels) => look = true,
-                    Ok(Change::Deliveries) => wake(&tasks),
+                    Ok(Change::Deliveries) => wake_at = wake_at.or(Some(woken + GATHER)),
                     Ok(_) => {}
                     // What was missed may be anything.
                     Err(RecvError::Lagged(_)) => {
                         look = true;
-                        wake(&tasks);
+                        wake_at = wake_at.or(Some(woken + GATHER));
                     }
                     Err(RecvError::Closed) => break,
                 },
@@ -158,7 +167,8 @@ impl Deliveries {
             let (wake, stop, rev) = (Arc::new(Notify::new()), stop.child_token(), channel.rev);
             let mut courier = Courier {
                 store: self.store.clone(),
-                opened: self.open(&channel).await,
+                language: Language::parse(&channel.body.language),
+                channel: self.open(&channel).await,
                 troubles: Arc::clone(&self.troubles),
                 failing: failing.as_ref().map(|s| Failing { failures: s.failures, since: s.since }),
                 paused_until: None,
@@ -182,12 +192,7 @@ impl Deliveries {
         Ok(())
     }
 
-    async fn open(&self, channel: &store::Channel) -> Opened {
-        let language = Language::parse(&channel.body.language);
-        let broken = |why: String| Opened {
-            channel: Box::new(Broken(why)),
-            voice: Voice { language, zone: store::Zone::utc() },
-        };
+    async fn open(&self, channel: &store::Channel) -> Box<dyn Channel> {
         let secrets = match self.store.channel_secrets(&channel.id).await {
             Ok(secrets) => secrets,
             Err(error) => {
@@ -197,13 +202,13 @@ impl Deliveries {
                     "a channel's secrets cannot be read"
                 );
                 let why = error.source().map_or_else(|| error.to_string(), ToString::to_string);
-                return broken(format!("its secrets cannot be read: {why}. Or give them anew"));
+                return Box::new(Broken(format!("its secrets cannot be read: {why}. Or give them anew")));
             }
         };
         let mut settings: Settings = channel.body.settings.clone();
         settings.extend(secrets.into_iter().map(|(word, secret)| (word, Value::String(secret))));
-        channels::open(&channel.kind, &settings, language, &self.outside)
-            .unwrap_or_else(|problems| broken(test::told(&problems)))
+        let opened = channels::open(&channel.kind, &settings, &self.outside);
+        opened.unwrap_or_else(|problems| Box::new(Broken(test::told(&problems))))
     }
 
     /// Forgets what was done long ago, in short steps, so that nobody waits for it.
@@ -247,7 +252,8 @@ struct Courier {
     store: Store,
     id: String,
     name: String,
-    opened: Opened,
+    channel: Box<dyn Channel>,
+    language: Language,
     troubles: Arc<watch::Sender<Troubles>>,
     failing: Option<Failing>,
     paused_until: Option<Timestamp>,
@@ -302,13 +308,16 @@ impl Courier {
     /// Sends one. Whether the next one may follow at once.
     async fn deliver(&mut self, to_send: &ToSend) -> Result<bool, Error> {
         let no = to_send.queued.no;
-        let edits = self.opened.channel.edits();
+        let edits = self.channel.edits();
         if to_send.queued.occasion == Occasion::Changed.as_str() && !edits {
             self.store.skip_deliveries(&[no], "cannot_edit").await?;
             return Ok(true);
         }
+        // It may be changed at any time.
+        let (settings, _) = self.store.alerting_settings().await?;
+        let voice = Voice { language: self.language, zone: zone(&settings) };
         let (at, started) = (self.store.clock().now(), Instant::now());
-        let Some(outcome) = self.attempt(to_send).await else { return Ok(false) };
+        let Some(outcome) = self.attempt(to_send, &voice).await else { return Ok(false) };
         let took_ms = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);
         let now = self.store.clock().now();
         let (ok, answer, follows) = match outcome {
@@ -328,7 +337,7 @@ impl Courier {
     }
 
     /// One attempt; `None` when the server stops and it takes too long.
-    async fn attempt(&self, to_send: &ToSend) -> Option<Outcome> {
+    async fn attempt(&self, to_send: &ToSend, voice: &Voice) -> Option<Outcome> {
         let notification = match serde_json::from_str::<Notification>(&to_send.body) {
             // Whoever made it knew neither.
             Ok(said) => Notification { id: to_send.id.clone(), alert: to_send.queued.alert, ..said },
@@ -337,9 +346,8 @@ impl Courier {
                 return Some(Err(Failed { why, retry_after: None, fault: Fault::Message }));
             }
         };
-        let Opened { channel, voice } = &self.opened;
         let message = Message { notification: &notification, voice, handle: to_send.handle.as_deref() };
-        let sent = timeout(LIMIT, channel.send(message));
+        let sent = timeout(LIMIT, self.channel.send(message));
         let stopped = async {
             self.stop.cancelled().await;
             sleep(GRACE).await;

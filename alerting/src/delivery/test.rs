@@ -6,7 +6,7 @@ use protocol::Timestamp;
 use store::{Said, Severity};
 use tokio::time::{Instant, timeout};
 
-use crate::channels::{self, Failed, Fault, LIMIT, Language, Message, Outcome, Outside, Problem, Settings};
+use crate::channels::{self, Failed, Fault, LIMIT, Message, Outcome, Outside, Problem, Settings, Voice};
 use crate::{Notification, Occasion};
 
 /// What became of a test.
@@ -19,13 +19,13 @@ pub struct Tried {
 }
 
 /// Sends a test with these settings, secrets among them, whether or not they are kept.
-pub async fn try_channel(kind: &str, settings: &Settings, language: Language, outside: &Outside) -> Tried {
+pub async fn try_channel(kind: &str, settings: &Settings, voice: &Voice, outside: &Outside) -> Tried {
     let started = Instant::now();
-    let outcome = match channels::open(kind, settings, language, outside) {
-        Ok(opened) => {
+    let outcome = match channels::open(kind, settings, outside) {
+        Ok(channel) => {
             let notification = notification(outside.clock.now());
-            let message = Message { notification: &notification, voice: &opened.voice, handle: None };
-            timeout(LIMIT, opened.channel.send(message)).await.unwrap_or_else(|_| {
+            let message = Message { notification: &notification, voice, handle: None };
+            timeout(LIMIT, channel.send(message)).await.unwrap_or_else(|_| {
                 let why = format!("no answer within {} seconds", LIMIT.as_secs());
                 Err(Failed { why, retry_after: None, fault: Fault::Channel })
             })

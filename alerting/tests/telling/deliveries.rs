@@ -11,8 +11,8 @@ use alerting::channels::{Outside, Reach, Web};
 use alerting::{Deliveries, Notification, Occasion, Troubles};
 use protocol::{Clock, TopicRoot};
 use store::{
-    Actor, ChannelBody, ChannelDraft, Config, Delivery, DeliveryFilter, DeliveryState, NewDelivery, Page,
-    Severity, Store,
+    Actor, AlertingSettings, ChannelBody, ChannelDraft, Config, Delivery, DeliveryFilter, DeliveryState,
+    Digest, DigestEvery, NewDelivery, Page, Said, Severity, Store, Telling, TimeOfDay,
 };
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -310,6 +310,45 @@ async fn what_is_held_waits_and_what_is_old_goes() {
     assert_eq!(world.store.forget_deliveries(NOW.plus_millis(1), 2).await.unwrap(), 2);
     assert_eq!(world.store.forget_deliveries(NOW.plus_millis(1), 2).await.unwrap(), 1);
     assert_eq!(world.log(DeliveryFilter::default()).await.len(), 0);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_digest_is_sent_once() {
+    let world = World::new().await;
+    let (server, _) = server(200).await;
+    let channel = add_channel(&world.store, "hook", "webhook", &server.url("/")).await;
+    world.clock.set(NOW.plus_millis(-86_400_000));
+    let said = |text: &str| Said { en: text.to_owned(), zh: text.to_owned() };
+    let telling = Telling { severity: Severity::Critical, title: said("gone"), detail: None };
+    let alert = world.store.fire_alert(None, "offline", &telling).await.unwrap().unwrap();
+    world.store.resolve_alert(alert).await.unwrap();
+    world.clock.set(NOW);
+    let at = TimeOfDay::parse("08:00").unwrap();
+    let digest =
+        Some(Digest { every: DigestEvery::Day, at, channels: vec![channel.clone(), "gone".to_owned()] });
+    let settings =
+        AlertingSettings { digest, url: "https://watch.example".to_owned(), ..AlertingSettings::default() };
+    let (_, rev) = world.store.alerting_settings().await.unwrap();
+    world.store.change_alerting_settings(&by(), rev, &settings).await.unwrap().unwrap();
+    let id = format!("digest-2027-01-14-{channel}");
+    let mut feed = world.store.feed();
+    while world.log(DeliveryFilter::default()).await.is_empty() {
+        drop(feed.recv().await);
+    }
+    assert_eq!(world.done(&id).await.state, DeliveryState::Sent);
+    let body = server.one().json();
+    assert_eq!(body["headline"], "[DIGEST] 2027-01-14: $0.00, 1 alert, 0 devices were away");
+    assert_eq!(body["url"], "https://watch.example/");
+    let text = body["text"].as_str().unwrap();
+    assert!(text.contains("Alerts: 1 (1 critical): ") && text.contains("Outages: none"), "{text}");
+    // Neither when the settings change nor after a restart.
+    let world = world.restart().await;
+    let (_, rev) = world.store.alerting_settings().await.unwrap();
+    world.store.change_alerting_settings(&by(), rev, &settings).await.unwrap().unwrap();
+    world.store.add_deliveries(&[to(&channel, "later", Occasion::Fired)]).await.unwrap();
+    world.done("later").await;
+    assert_eq!(ids(&server), ["later"]);
     world.stop().await;
 }
 

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
-use alerting::channels::{self, Language, Message, Opened, Outcome, Outside, Reach, Settings, Voice, Web};
+use alerting::channels::{self, Channel, Language, Message, Outcome, Outside, Reach, Settings, Voice, Web};
 use alerting::{Notification, Occasion, Subject};
 use protocol::{Clock, DeviceId, Timestamp};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -220,17 +220,29 @@ pub fn settings(pairs: &[(&str, &str)]) -> Settings {
     pairs.iter().map(|(word, value)| ((*word).to_owned(), json!(value))).collect()
 }
 
-pub fn open(kind: &str, pairs: &[(&str, &str)]) -> Opened {
-    channels::open(kind, &settings(pairs), Language::En, &outside()).unwrap_or_else(|p| panic!("{p:?}"))
+pub fn english() -> Voice {
+    Voice { language: Language::En, zone: Zone::utc() }
 }
 
-pub async fn tell(opened: &Opened, notification: &Notification, handle: Option<&str>) -> Outcome {
-    opened.channel.send(Message { notification, voice: &opened.voice, handle }).await
+pub fn open_in(kind: &str, pairs: &[(&str, &str)], outside: &Outside) -> Box<dyn Channel> {
+    channels::open(kind, &settings(pairs), outside).unwrap_or_else(|p| panic!("{p:?}"))
 }
 
-pub async fn tell_zh(opened: &Opened, notification: &Notification) -> Outcome {
+pub fn open(kind: &str, pairs: &[(&str, &str)]) -> Box<dyn Channel> {
+    open_in(kind, pairs, &outside())
+}
+
+pub async fn tell(
+    channel: &(impl AsRef<dyn Channel> + ?Sized),
+    notification: &Notification,
+    handle: Option<&str>,
+) -> Outcome {
+    channel.as_ref().send(Message { notification, voice: &english(), handle }).await
+}
+
+pub async fn tell_zh(channel: &(impl AsRef<dyn Channel> + ?Sized), notification: &Notification) -> Outcome {
     let voice = Voice { language: Language::Zh, zone: Zone::parse("Asia/Shanghai").unwrap() };
-    opened.channel.send(Message { notification, voice: &voice, handle: None }).await
+    channel.as_ref().send(Message { notification, voice: &voice, handle: None }).await
 }
 
 fn said(en: &str, zh: &str) -> Said {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::elsewhere::*;
 use alerting::Occasion;
-use alerting::channels::{Fault, Language, Outside, open};
+use alerting::channels::{Fault, Outside};
 use protocol::Clock;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -25,8 +25,7 @@ fn files(dir: &TempDir) -> Vec<String> {
 #[tokio::test]
 async fn the_log_has_a_line_for_each_notification() {
     let dir = TempDir::new().unwrap();
-    let opened =
-        open("file", &settings(&[]), Language::En, &in_folder(&dir)).unwrap_or_else(|p| panic!("{p:?}"));
+    let opened = open_in("file", &[], &in_folder(&dir));
     let arrived = tell(&opened, &down(Occasion::Fired), None).await.unwrap();
     assert_eq!(arrived.answer, "written to logs/health-2027-01-15.log");
     tell(&opened, &nasty(), None).await.unwrap();
@@ -56,8 +55,8 @@ async fn the_log_stays_small() {
     let dir = TempDir::new().unwrap();
     let clock = Clock::manual(NOW);
     let outside = Outside { clock: clock.clone(), ..in_folder(&dir) };
-    let pairs = settings(&[("days", "2"), ("megabytes", "1")]);
-    let opened = open("file", &pairs, Language::En, &outside).unwrap_or_else(|p| panic!("{p:?}"));
+    let pairs = [("days", "2"), ("megabytes", "1")];
+    let opened = open_in("file", &pairs, &outside);
     for day in 0..5 {
         clock.set(NOW.plus_millis(day * 86_400_000));
         tell(&opened, &down(Occasion::Fired), None).await.unwrap();
@@ -71,7 +70,7 @@ async fn the_log_stays_small() {
     assert!(arrived.answer.starts_with("not written"), "{}", arrived.answer);
     // Where nothing can be written.
     let outside = Outside { data_dir: dir.path().join("logs/health-notes.log"), ..outside };
-    let opened = open("file", &pairs, Language::En, &outside).unwrap_or_else(|p| panic!("{p:?}"));
+    let opened = open_in("file", &pairs, &outside);
     assert_eq!(tell(&opened, &down(Occasion::Fired), None).await.unwrap_err().fault, Fault::Channel);
 }
 
@@ -86,7 +85,7 @@ async fn our_broker_is_told_below_the_device() {
         }),
         ..outside()
     };
-    let opened = open("mqtt", &settings(&[]), Language::En, &outside).unwrap_or_else(|p| panic!("{p:?}"));
+    let opened = open_in("mqtt", &[], &outside);
     tell(&opened, &down(Occasion::Resolved), None).await.unwrap();
     let mut fleet = down(Occasion::Fired);
     (fleet.device, fleet.devices) = (None, Some(12));
@@ -104,8 +103,7 @@ async fn our_broker_is_told_below_the_device() {
         (topic.as_str(), &body["headline"]),
         ("fleet/alert", &json!("[CRITICAL] 12 devices: Gateway down"))
     );
-    let closed = open("mqtt", &settings(&[]), Language::En, &crate::elsewhere::outside())
-        .unwrap_or_else(|p| panic!("{p:?}"));
+    let closed = open_in("mqtt", &[], &crate::elsewhere::outside());
     let failed = tell(&closed, &down(Occasion::Fired), None).await.unwrap_err();
     assert_eq!((failed.fault, failed.why.as_str()), (Fault::Channel, "there is no broker"));
 }

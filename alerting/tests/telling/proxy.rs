@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::elsewhere::*;
 use alerting::Occasion;
-use alerting::channels::{Language, Reach, Web, open};
+use alerting::channels::{Reach, Web};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
@@ -77,13 +77,13 @@ async fn telegram_is_reached_through_a_proxy() {
     let outside = outside_with(Web::new(Reach { private: true }, vec![tls.authority.clone()]));
     for scheme in ["http", "socks5h"] {
         let proxy = format!("{scheme}://ann:hunter2@{at}");
-        let pairs = settings(&[
+        let pairs = [
             ("token", "1:abcdefgh"),
             ("chat", "2"),
             ("api", "https://localhost:8443/telegram"),
             ("proxy", &proxy),
-        ]);
-        let opened = open("telegram", &pairs, Language::En, &outside).unwrap_or_else(|p| panic!("{p:?}"));
+        ];
+        let opened = open_in("telegram", &pairs, &outside);
         let arrived =
             tell(&opened, &down(Occasion::Fired), None).await.unwrap_or_else(|f| panic!("{scheme}: {f:?}"));
         assert_eq!(arrived.handle.as_deref(), Some("2/1"));

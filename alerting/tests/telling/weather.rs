@@ -2,7 +2,7 @@
 
 use crate::elsewhere::*;
 use alerting::Occasion;
-use alerting::channels::{self, Failed, Fault, Language, Opened, Reach, Web};
+use alerting::channels::{self, Channel, Failed, Fault, Reach, Web};
 use alerting::try_channel;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ const SECRETS: [&str; 4] =
     ["AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw", "s3cret-of-mine", "hunter2", "9f86d081884c7d65"];
 
 /// Every kind that speaks HTTP, with secrets, at this address.
-fn all(at: &str) -> Vec<(&'static str, Opened)> {
+fn all(at: &str) -> Vec<(&'static str, Box<dyn Channel>)> {
     let below = |path: &str| format!("{at}{path}");
     let secret = below("/some/where/s3cret-of-mine?key=9f86d081884c7d65");
     let each: Vec<(&'static str, Vec<(&str, String)>)> = vec![
@@ -161,7 +161,7 @@ async fn private_addresses_are_reached_only_when_allowed() {
     let port = server.at.port();
     let closed = outside_with(Web::new(Reach { private: false }, vec![]));
     let check = async |url: String| {
-        let tried = try_channel("webhook", &settings(&[("url", &url)]), Language::En, &closed).await;
+        let tried = try_channel("webhook", &settings(&[("url", &url)]), &english(), &closed).await;
         let failed = tried.outcome.unwrap_err();
         assert_eq!(failed.fault, Fault::Settings, "{url}: {failed:?}");
         assert!(failed.why.contains("allow_private_addresses = true in [alerting]"), "{url}: {}", failed.why);
@@ -183,16 +183,16 @@ async fn private_addresses_are_reached_only_when_allowed() {
     for proxy in ["http", "socks5", "socks5h"] {
         let proxy = format!("{proxy}://127.0.0.1:{port}");
         let pairs = settings(&[("url", "http://example.org/"), ("proxy", &proxy)]);
-        let failed = try_channel("webhook", &pairs, Language::En, &closed).await.outcome.unwrap_err();
+        let failed = try_channel("webhook", &pairs, &english(), &closed).await.outcome.unwrap_err();
         assert!(failed.why.contains("allow_private_addresses"), "{proxy}: {}", failed.why);
     }
     let mail = settings(&[("host", "localhost"), ("from", "a@example.org"), ("to", "b@example.org")]);
-    let failed = try_channel("email", &mail, Language::En, &closed).await.outcome.unwrap_err();
+    let failed = try_channel("email", &mail, &english(), &closed).await.outcome.unwrap_err();
     assert!(failed.why.contains("allow_private_addresses"), "{}", failed.why);
     assert_eq!(server.asked().len(), 0);
     // By a name, where it is allowed.
     let url = format!("http://localhost:{port}/");
-    let tried = try_channel("webhook", &settings(&[("url", &url)]), Language::En, &outside()).await;
+    let tried = try_channel("webhook", &settings(&[("url", &url)]), &english(), &outside()).await;
     tried.outcome.unwrap();
     assert_eq!(server.one().headers["host"], format!("localhost:{port}"));
 }
@@ -204,9 +204,9 @@ async fn certificates_are_checked() {
     let url = format!("https://localhost:{}/", server.at.port());
     let pairs = settings(&[("url", &url)]);
     let trusting = outside_with(Web::new(Reach { private: true }, vec![tls.authority.clone()]));
-    try_channel("webhook", &pairs, Language::En, &trusting).await.outcome.unwrap();
+    try_channel("webhook", &pairs, &english(), &trusting).await.outcome.unwrap();
     assert_eq!(server.one().headers["host"], format!("localhost:{}", server.at.port()));
-    let failed = try_channel("webhook", &pairs, Language::En, &outside()).await.outcome.unwrap_err();
+    let failed = try_channel("webhook", &pairs, &english(), &outside()).await.outcome.unwrap_err();
     assert!(failed.why.contains("certificate"), "{}", failed.why);
     assert_eq!(failed.fault, Fault::Channel);
 }
