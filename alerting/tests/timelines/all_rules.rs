@@ -20,8 +20,8 @@ struct Case {
     calm: i64,
 }
 
-fn exit(outcome: GatewayOutcome) -> Option<GatewayExit> {
-    Some(GatewayExit { outcome, at: None, reason: None })
+fn exit(outcome: GatewayOutcome) -> GatewayExit {
+    GatewayExit { outcome, at: None, reason: None }
 }
 
 fn well(story: &mut Story) {
@@ -70,7 +70,7 @@ const CASES: &[Case] = &[
         so: |s| {
             s.gateway(0, |g| {
                 g.state = GatewayState::Stopped;
-                g.last_exit = exit(GatewayOutcome::CleanStop);
+                g.last_exit = Some(exit(GatewayOutcome::CleanStop));
             });
         },
         wait: 15 * MINUTE,
