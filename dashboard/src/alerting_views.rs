@@ -712,3 +712,62 @@ pub(crate) struct DigestView {
     /// To these channels, by id.
     pub(crate) channels: Vec<String>,
 }
+
+/// A part of the deliveries, newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub(crate) struct DeliveryListView {
+    pub(crate) items: Vec<DeliveryView>,
+    /// Send it as `cursor` for what comes after; absent at the end.
+    pub(crate) next: Option<String>,
+}
+
+/// One notification to one channel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub(crate) struct DeliveryView {
+    #[cfg_attr(test, ts(type = "number"))]
+    pub(crate) no: i64,
+    /// The same in each attempt: whoever gets it twice knows by it.
+    pub(crate) id: String,
+    /// The channel's id.
+    pub(crate) channel: String,
+    pub(crate) channel_name: Option<String>,
+    /// The alert's number.
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub(crate) alert: Option<i64>,
+    /// Why it is told: `fired`, `worse`, `changed`, `reminder`, `resolved`, `digest` or `test`.
+    pub(crate) occasion: String,
+    /// In one line.
+    pub(crate) title: Option<SaidView>,
+    /// The device that it is about, as it was called then.
+    pub(crate) device_name: Option<String>,
+    #[cfg_attr(test, ts(type = "\"waiting\" | \"held\" | \"sent\" | \"failed\" | \"skipped\""))]
+    #[schema(schema_with = words::delivery_state)]
+    pub(crate) state: &'static str,
+    /// Why it is held, was skipped or was given up, in a word.
+    pub(crate) why: Option<String>,
+    #[schema(format = DateTime)]
+    pub(crate) made_at: String,
+    /// When it is tried (again).
+    #[schema(format = DateTime)]
+    pub(crate) due_at: String,
+    #[schema(format = DateTime)]
+    pub(crate) done_at: Option<String>,
+    /// Oldest first; of many the last 50.
+    pub(crate) attempts: Vec<DeliveryAttemptView>,
+}
+
+/// One try to deliver it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub(crate) struct DeliveryAttemptView {
+    #[schema(format = DateTime)]
+    pub(crate) at: String,
+    #[cfg_attr(test, ts(type = "number"))]
+    pub(crate) took_ms: i64,
+    /// It arrived.
+    pub(crate) ok: bool,
+    /// What the other side said, or why it was not reached.
+    pub(crate) answer: String,
+}

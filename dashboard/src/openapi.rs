@@ -110,6 +110,10 @@ pub(crate) mod words {
         one_of(&store::PauseKind::ALL.map(store::PauseKind::as_str))
     }
 
+    pub(crate) fn delivery_state() -> Object {
+        one_of(&store::DeliveryState::ALL.map(store::DeliveryState::as_str))
+    }
+
     pub(crate) fn digest_every() -> Object {
         one_of(&["day", "week"])
     }

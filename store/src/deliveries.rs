@@ -150,6 +150,8 @@ pub struct DeliveryFilter {
     pub states: Vec<DeliveryState>,
     /// About this alert.
     pub alert: Option<i64>,
+    /// Of one of these occasions, by their words.
+    pub occasions: Vec<&'static str>,
 }
 
 /// How a channel fails: attempts since the last that arrived.
@@ -313,6 +315,7 @@ impl Store {
         query.push_bind(ATTEMPTS).push(")) AS attempts FROM delivery d WHERE 1");
         query.one_of("d.channel_id", filter.channel.as_deref().into_iter());
         query.one_of("d.state", filter.states.iter().map(|state| state.as_str()));
+        query.one_of("d.occasion", filter.occasions.iter().copied());
         if let Some(alert) = filter.alert {
             query.push(" AND d.alert_no = ").push_bind(alert);
         }

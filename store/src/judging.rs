@@ -48,7 +48,7 @@ pub struct NumberedError {
     pub message: String,
     /// How many alike.
     pub count: u32,
-    /// The first of its group on any device.
+    /// The first of its group on any device. A crash is told as such and never the first of anything.
     pub first: bool,
 }
 
@@ -112,7 +112,7 @@ impl Store {
     pub async fn errors_after(&self, no: i64, limit: u32) -> Result<(Vec<NumberedError>, i64), Error> {
         let rows = sqlx::query(
             "SELECT e.no, e.at, e.received_at, e.fingerprint, e.message, e.count, e.level, d.id AS device,
-                coalesce(g.first_seen_at >= e.at, 0) AS first, coalesce(g.state = 'ignored', 0) AS ignored
+                coalesce(g.first_seen_at >= e.at AND e.level <> 'crash', 0) AS first, coalesce(g.state = 'ignored', 0) AS ignored
              FROM error_record e JOIN device d ON d.no = e.device_no
              LEFT JOIN error_group g ON g.fingerprint = e.fingerprint
              WHERE e.no > ? ORDER BY e.no LIMIT ?",
@@ -366,7 +366,7 @@ impl Store {
     pub async fn error_minutes(&self, from: Timestamp, to: Timestamp) -> Result<Vec<ErrorMinute>, Error> {
         let query = sqlx::query(
             "SELECT d.id AS device, e.at / 60000 AS minute, e.fingerprint, sum(e.count) AS n,
-                min(substr(e.message, 1, 300)) AS message, max(coalesce(g.first_seen_at >= e.at, 0)) AS first
+                min(substr(e.message, 1, 300)) AS message, max(coalesce(g.first_seen_at >= e.at AND e.level <> 'crash', 0)) AS first
              FROM error_record e JOIN device d ON d.no = e.device_no
              LEFT JOIN error_group g ON g.fingerprint = e.fingerprint
              WHERE e.at >= ? AND e.at < ? AND e.level IN ('error', 'exception', 'crash')

@@ -10,6 +10,7 @@ import { closeDialog } from './state/dialogs';
 import { fleet } from './state/fleet';
 import { connectFleet, snapshots } from './state/live';
 import { followAlerts } from './state/notify';
+import { followPauses } from './state/pauses';
 import { followPrefs } from './state/prefs';
 import { followLinks, go, place, route } from './state/router';
 import { ended, followLogins, loadSession, session } from './state/session';
@@ -54,9 +55,11 @@ effect(() => {
   ended.value = false;
   const disconnect = untracked(() => connectFleet(toLogin));
   const quiet = untracked(followAlerts);
+  const calm = untracked(followPauses);
   return () => {
     disconnect();
     quiet();
+    calm();
     fleet.clear();
     trends.forget();
     forgetWaiting();

@@ -11,6 +11,7 @@ import { randomBytes } from 'node:crypto';
 import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { WebSocketServer } from 'ws';
+import { mockAlerting } from './mock-alerting.mjs';
 
 const DIST = fileURLToPath(new URL('../dist', import.meta.url));
 export const CSP =
@@ -175,14 +176,20 @@ function detail(device) {
   };
 }
 
-const NOTHING = { critical: 0, error: 0, warning: 0, info: 0 };
-
 /** Starts a server on 127.0.0.1; `size` devices, signed in unless `login` or `setup` is asked for. */
-export async function startMock({ port = 0, size = 40, login = false, setup = false, perSecond = null, quiet = false, arriveAfterMs = 2500, delayMs = 0 } = {}) {
+export async function startMock({ port = 0, size = 40, alerts = false, login = false, setup = false, perSecond = null, quiet = false, arriveAfterMs = 2500, delayMs = 0 } = {}) {
   const state = { devices: fleetOf(size), rev: 0, setup, user: !login && !setup ? { name: 'admin', role: 'admin' } : null, attempts: 0, silent: false, refuseLive: false, csrf: 'csrf-demo' };
   const sockets = new Set();
   const violations = [];
   const expected = new Set();
+  const news = { alerts: 0, alerting: 0, deliveries: 0 };
+  const alive = () => ({ type: 'alive', server_time: stamp(), trouble: state.trouble ?? null, newest_error: 0, firing: alerting.firing(), news });
+  const alerting = mockAlerting(state, (what) => {
+    news[what] += 1;
+    send(alive());
+  });
+  // A page that is not about them has nothing to be distracted by.
+  if (!alerts) alerting.alerts.length = 0;
   const byId = (id) => state.devices.find((device) => device.id === id);
   const stamp = () => new Date().toISOString();
   const session = () => ({ setup_needed: state.setup, user: state.user, csrf: state.user ? state.csrf : null, version: '0.1.0', server_time: stamp() });
@@ -230,7 +237,7 @@ export async function startMock({ port = 0, size = 40, login = false, setup = fa
       }
       if (batch.size > 0) changed(...batch);
     }, 250),
-    setInterval(() => send({ type: 'alive', server_time: stamp(), trouble: state.trouble ?? null, newest_error: 0, firing: NOTHING }), 10_000),
+    setInterval(() => send(alive()), 10_000),
   ];
 
   function json(response, status, value, headers = {}) {
@@ -291,12 +298,16 @@ export async function startMock({ port = 0, size = 40, login = false, setup = fa
     if (!state.user) return fail(response, 401, 'login_required', 'log in first');
     // Enough of the other resources for a page that is not about them.
     if (['/connection-attempts', '/usage', '/security', '/keys'].includes(path) || /^\/devices\/[^/]+\/(uptime|events)$/.test(path)) return json(response, 200, []);
-    if (['/events', '/errors/groups', '/outages', '/alerts'].includes(path)) return json(response, 200, { items: [], next: null });
+    if (['/events', '/errors/groups', '/outages'].includes(path)) return json(response, 200, { items: [], next: null });
     if (path === '/usage/summary') {
       const [today, month] = [used(16_000_000), used(300_000_000)];
       return json(response, 200, { tz: 'UTC', today, yesterday: today, this_month: month, last_month: month, total: month, usual_today: null, forecast: null, cache_hit_pct: null });
     }
     if (method !== 'GET' && request.headers['x-csrf-token'] !== state.csrf) return fail(response, 403, 'csrf', 'the CSRF token is missing');
+    if (/^\/(rules|rule-kinds|channels|channel-kinds|pauses|alerting|deliveries|alerts)(\/|$)/.test(path)) {
+      const answer = alerting.answer(method, path, url.searchParams, method === 'GET' || method === 'DELETE' ? undefined : await body(request));
+      return answer === null ? fail(response, 404, 'not_found', 'there is no such path') : json(response, ...answer);
+    }
     if (path === '/logout' && method === 'POST') {
       state.user = null;
       for (const socket of sockets) socket.close(4401);
@@ -367,13 +378,14 @@ export async function startMock({ port = 0, size = 40, login = false, setup = fa
     live.handleUpgrade(request, socket, head, (opened) => {
       sockets.add(opened);
       opened.on('close', () => sockets.delete(opened));
-      if (!state.silent) opened.send(JSON.stringify({ type: 'snapshot', rev: state.rev, server_time: stamp(), trouble: state.trouble ?? null, zone: asked.searchParams.get('tz') ?? 'UTC', newest_error: 0, firing: NOTHING, devices: state.devices }));
+      if (!state.silent) opened.send(JSON.stringify({ type: 'snapshot', rev: state.rev, server_time: stamp(), trouble: state.trouble ?? null, zone: asked.searchParams.get('tz') ?? 'UTC', newest_error: 0, firing: alerting.firing(), news, devices: state.devices }));
     });
   });
   await new Promise((done) => server.listen(port, '127.0.0.1', done));
   return {
     url: `http://127.0.0.1:${server.address().port}`,
     state,
+    alerting,
     violations,
     /** Takes a device offline, as the server would tell it. */
     down(id, reason = 'connection_lost') {
@@ -405,6 +417,6 @@ export async function startMock({ port = 0, size = 40, login = false, setup = fa
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const value = (name, fallback) => { const i = process.argv.indexOf(name); return i === -1 ? fallback : Number(process.argv[i + 1]); };
-  const mock = await startMock({ port: value('--port', 38888), size: value('--size', 40), setup: process.argv.includes('--setup'), login: process.argv.includes('--login') });
+  const mock = await startMock({ port: value('--port', 38888), size: value('--size', 40), alerts: true, setup: process.argv.includes('--setup'), login: process.argv.includes('--login') });
   console.log(`${mock.url}${mock.state.setup ? '/setup#demo-token' : '/'}`);
 }

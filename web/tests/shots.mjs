@@ -21,6 +21,8 @@ const chartReady = (page) => page.waitForSelector('[data-testid=chart-ready][dat
 const rows = (page) => page.waitForSelector('[data-testid=device-row]');
 const deviceNamed = (mock, name) => mock.state.devices.find((device) => device.name === name);
 
+const ALERTS = { alerts: true, quiet: true };
+
 /** Each state: how its server starts, and how to get there. `expect401` etc.: console errors that belong to the state. */
 const STATES = [
   { name: 'overview', mock: { perSecond: 200 }, go: async (page) => { await rows(page); await page.waitForTimeout(6000); } },
@@ -36,6 +38,7 @@ const STATES = [
   { name: 'overview-lost', errors: true, go: async (page, mock) => { await rows(page); mock.cut(); await page.waitForSelector('[data-live=reconnecting]'); } },
   { name: 'overview-trouble', errors: true, go: async (page, mock) => { await rows(page); mock.state.trouble = 'disk_low'; mock.cut(false); await page.waitForSelector('[role=alert]'); await page.waitForSelector('[data-live=live]'); } },
   { name: 'device', path: (mock) => `/devices/${deviceNamed(mock, 'mac-mini-sz').id}`, go: chartReady },
+  { name: 'device-alerts', mock: ALERTS, path: (mock) => `/devices/${deviceNamed(mock, 'hk-edge-02').id}?range=1h`, go: chartReady },
   { name: 'device-24h', path: (mock) => `/devices/${deviceNamed(mock, 'hk-edge-02').id}?range=24h`, go: chartReady },
   { name: 'device-7d', path: (mock) => `/devices/${deviceNamed(mock, 'ci-runner-claw').id}?range=7d`, go: chartReady },
   { name: 'device-cursor', desk: true, path: (mock) => `/devices/${deviceNamed(mock, 'hk-edge-02').id}?range=6h`, go: async (page) => { await chartReady(page); const [lane] = await page.locator('canvas').all(); const box = await lane.boundingBox(); const y = box.y + box.height / 4; await page.mouse.move(600, y); await page.mouse.move(620, y); await page.waitForSelector('.tip'); } },
@@ -49,8 +52,22 @@ const STATES = [
   { name: 'edit-rename', go: (page) => menu(page, 1) },
   { name: 'edit-tags', go: (page) => menu(page, 2) },
   { name: 'edit-rotate', go: (page) => menu(page, 3) },
-  { name: 'edit-remove', go: (page) => menu(page, 4) },
+  { name: 'edit-maintenance', go: (page) => menu(page, 5) },
+  { name: 'edit-remove', go: (page) => menu(page, 6) },
   { name: 'keys', desk: true, go: async (page) => { await rows(page); await page.keyboard.press('?'); await page.waitForSelector('.keys'); } },
+  { name: 'alerts', mock: ALERTS, path: '/alerts', go: rules },
+  { name: 'alerts-edit', mock: ALERTS, path: '/alerts', go: async (page) => { await rules(page); await rule(page, 'memory').locator('[data-slot="field:level"]').click(); await page.waitForSelector('[data-testid=dry-panel]'); await page.waitForTimeout(500); } },
+  { name: 'alerts-scope', mock: ALERTS, path: '/alerts', go: async (page) => { await rules(page); await rule(page, 'offline').locator('[data-slot=scope]').click(); await page.waitForSelector('[data-testid=slot-editor]'); } },
+  { name: 'alerts-dry', mock: ALERTS, path: '/alerts', go: async (page) => { await rules(page); await rule(page, 'memory').locator('[data-slot="field:level"]').click(); await page.keyboard.press('Escape'); await page.waitForSelector('[data-testid=dry-panel]'); await page.waitForTimeout(500); await rule(page, 'memory').evaluate((element) => element.scrollIntoView({ block: 'center' })); } },
+  { name: 'alerts-new', mock: ALERTS, path: '/alerts', go: async (page) => { await rules(page); await page.click(byId('rule-add')); await page.waitForSelector('dialog[open]'); } },
+  { name: 'alerts-members', mock: ALERTS, path: '/alerts', go: async (page) => { await rules(page); await page.locator('.al-m .lk').first().click(); } },
+  { name: 'alerts-empty', mock: ALERTS, path: '/alerts/channels', go: async (page, mock) => { mock.alerting.clear(); await page.goto(`${mock.url}/alerts`); await page.waitForSelector('.fa-none'); } },
+  { name: 'alerts-history', mock: ALERTS, path: '/alerts/history', go: (page) => page.waitForSelector(byId('alert')) },
+  { name: 'alerts-deliveries', mock: ALERTS, path: '/alerts/deliveries', go: async (page) => { await page.waitForSelector(byId('delivery')); await page.locator('[data-testid=delivery][data-state=waiting] .dl-b').click(); } },
+  { name: 'alerts-channels', mock: ALERTS, path: '/alerts/channels', go: async (page) => { await page.waitForSelector(byId('channel')); await page.locator(byId('channel-test')).first().click(); await page.waitForSelector(byId('tried')); } },
+  { name: 'alerts-channel-form', mock: ALERTS, path: '/alerts/channels', go: async (page) => { await page.waitForSelector(byId('channel')); await page.click(byId('channel-add')); await page.click('[data-kind=webhook]'); await page.fill(byId('channel-name'), 'ops'); await page.fill(byId('channel-url'), 'https://refuses.example.org'); await page.click(byId('channel-try')); await page.waitForSelector(byId('tried')); } },
+  { name: 'alerts-quiet', mock: ALERTS, path: '/alerts/quiet', go: (page) => page.waitForSelector(byId('pause')) },
+  { name: 'alerts-maintenance', mock: ALERTS, path: '/alerts/quiet', go: async (page) => { await page.waitForSelector(byId('pause')); await page.click(byId('maintenance-add')); await page.waitForSelector('dialog[open]'); await page.locator('dialog .seg.wrap button').nth(1).click(); } },
   { name: 'settings', path: '/settings', go: (page) => page.waitForSelector('.settings') },
   { name: 'login', mock: { login: true }, path: '/', go: (page) => page.waitForSelector(byId('login-name')) },
   { name: 'login-ended', path: '/?q=hk', go: async (page, mock) => { await rows(page); mock.endLogins(); await page.waitForSelector(byId('login-name')); } },
@@ -60,6 +77,15 @@ const STATES = [
   { name: 'setup-problems', mock: { setup: true }, path: '/setup#demo-token', go: async (page) => { await page.fill(byId('setup-password'), 'short'); await page.click(byId('setup-submit')); await page.waitForSelector('.bad'); } },
   { name: 'setup-expired', mock: { setup: true }, path: '/setup#old-token', errors: true, go: async (page) => { await page.fill(byId('setup-name'), 'lin'); await page.fill(byId('setup-password'), 'correct horse'); await page.fill(byId('setup-password2'), 'correct horse'); await page.click(byId('setup-submit')); await page.waitForSelector('.problem'); } },
 ];
+
+const rule = (page, kind) => page.locator(`[data-testid=rule][data-kind=${kind}]`);
+/** They are there, and so is what they would have done. */
+async function rules(page) {
+  await page.waitForSelector(byId('rule'));
+  await page.waitForSelector(byId('delivery'));
+  await page.locator(byId('dry-strip')).first().scrollIntoViewIfNeeded();
+  await page.waitForSelector('[data-testid=dry-strip][data-count]');
+}
 
 async function menu(page, item) {
   await rows(page);
@@ -102,7 +128,7 @@ async function shoot(state, size, lang, theme) {
     await state.go(page, mock);
     await page.waitForTimeout(150);
     await page.screenshot({ path: `${OUT}/${label}.png` });
-    if (state.name.startsWith('device') && size === '390') await page.screenshot({ path: `${OUT}/${label}-full.png`, fullPage: true });
+    if (/^(device|alerts)/.test(state.name) && size === '390') await page.screenshot({ path: `${OUT}/${label}-full.png`, fullPage: true });
     const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     if (wide > 0) troubles.push(`${label}: ${wide} px wider than the screen`);
     // The CSP (rightly) refuses injected scripts; the debugger's own world does not care.

@@ -83,7 +83,7 @@ pub(super) const KINDS: &[Kind] = &[
         word: "error_spread",
         name: ("Same error on many devices", "多台设备出现同一错误"),
         sentence: (
-            "When the same error is seen on {count} devices of {scope} within {within}",
+            "When the same error is seen on {count} of {scope} within {within}",
             "{scope}中有 {count} 台设备在 {within}内出现同一错误",
         ),
         of: Of::Fleet,

@@ -16,7 +16,7 @@ pub(super) const KINDS: &[Kind] = &[
         word: "version_behind",
         name: ("Version behind the fleet", "版本落后"),
         sentence: (
-            "When OpenClaw on {scope} is {count} releases or more behind the newest of the fleet for {for}",
+            "When OpenClaw on {scope} is behind the newest of the fleet by {count} or more releases for {for}",
             "{scope}的 OpenClaw 比全部设备中的最新版落后 {count} 个版本以上并持续 {for}",
         ),
         fields: &[Field {

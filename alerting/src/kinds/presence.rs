@@ -20,7 +20,7 @@ pub(super) const KINDS: &[Kind] = &[Kind {
     word: "offline",
     name: ("Device offline", "设备离线"),
     sentence: (
-        "When one of {scope} is offline for {for} (on weak links wait {weak})",
+        "When {scope} is offline for {for} (on weak links wait {weak})",
         "{scope}离线超过 {for}（网络不稳的设备按{weak}放宽）",
     ),
     folds: true,

@@ -13,7 +13,7 @@ pub(super) const KINDS: &[Kind] = &[
         word: "server_disk",
         name: ("Disk of the server", "服务器磁盘"),
         sentence: (
-            "When the disk of this server has less than {level} times the room that must stay free",
+            "When the disk of this server has less than {level} the room that must stay free",
             "监控服务器的磁盘剩余空间不足保留值的 {level}",
         ),
         levels: true,

@@ -88,7 +88,7 @@ pub(super) const KINDS: &[Kind] = &[
         word: "device_budget",
         name: ("Budget of each device", "单台设备预算"),
         sentence: (
-            "When one of {scope} has used {level} of {amount} {measure} {period}",
+            "When {scope} has used {level} of {amount} {measure} {period}",
             "{scope}单台{period}用量达到 {amount} {measure}的 {level}",
         ),
         lasts: false,

@@ -9,6 +9,7 @@ mod alerting;
 pub(crate) mod alerts;
 mod audit_log;
 pub(crate) mod channels;
+mod deliveries;
 mod devices;
 mod errors;
 mod events;
@@ -87,6 +88,7 @@ pub(crate) fn resources() -> OpenApiRouter<App> {
         .routes(routes!(channels::kinds))
         .routes(routes!(channels::test))
         .routes(routes!(channels::test_new))
+        .routes(routes!(deliveries::list))
         .routes(routes!(events::list))
         .routes(routes!(export::all_events))
         .routes(routes!(audit_log::list))

@@ -4,15 +4,23 @@ import type {
   AddedDeviceView,
   AddedKeyView,
   AddedTokenView,
+  AlertChannelView,
+  AlertingView,
   AlertListView,
   AlertPatch,
   AlertView,
   AttemptView,
   AuditListView,
   BackupsView,
+  ChannelKindView,
+  ChannelPatch,
+  ChannelTest,
+  DeliveryListView,
   DeviceDetailView,
   DevicePatch,
   DeviceView,
+  DryRunForm,
+  DryRunView,
   ErrorGroupDetailView,
   ErrorGroupListView,
   ErrorGroupPatch,
@@ -24,18 +32,26 @@ import type {
   KeyView,
   LoginForm,
   MyAccountView,
+  NewChannel,
   NewDevice,
   NewKeyForm,
+  NewPause,
   NewPerson,
+  NewRule,
   NewToken,
   NewTwoFactorView,
   OutageListView,
   PasswordForm,
+  PausePatch,
+  PauseView,
   PersonPatch,
   PersonView,
   PricesView,
   RecoveryCodesView,
   RetentionView,
+  RuleKindView,
+  RulePatch,
+  RuleView,
   SamplesView,
   SecurityView,
   SessionView,
@@ -45,6 +61,7 @@ import type {
   TokenView,
   TrendsView,
   TrendView,
+  TriedView,
   UptimeView,
   UsageGroupView,
   UsageSummaryView,
@@ -255,6 +272,33 @@ export const getAuditLog = (params: Params, signal: AbortSignal): Promise<AuditL
 export const auditLogFile = (format: 'csv' | 'jsonl', params: Params): string => `/api/v1/audit-log/export${queryOf({ ...params, format })}`;
 export const getAlerts = (params: Params, signal?: AbortSignal): Promise<AlertListView> => request('GET', `/api/v1/alerts${queryOf(params)}`, { signal });
 export const patchAlert = (no: number, patch: AlertPatch): Promise<AlertView> => request('PATCH', `/api/v1/alerts/${no}`, { body: patch });
+
+export const getRules = (signal?: AbortSignal): Promise<RuleView[]> => request('GET', '/api/v1/rules', { signal });
+export const addRule = (form: NewRule): Promise<RuleView> => request('POST', '/api/v1/rules', { body: form });
+export const patchRule = (no: number, patch: RulePatch): Promise<RuleView> => request('PATCH', `/api/v1/rules/${no}`, { body: patch });
+export const removeRule = (no: number): Promise<void> => request('DELETE', `/api/v1/rules/${no}`);
+export const getRuleKinds = (signal?: AbortSignal): Promise<RuleKindView[]> => request('GET', '/api/v1/rule-kinds', { signal });
+export const dryRun = (form: DryRunForm, signal: AbortSignal): Promise<DryRunView> => request('POST', '/api/v1/rules/dry-run', { body: form, signal });
+
+const channel = (id: string): string => `/api/v1/channels/${encodeURIComponent(id)}`;
+
+export const getChannels = (signal?: AbortSignal): Promise<AlertChannelView[]> => request('GET', '/api/v1/channels', { signal });
+export const addChannel = (form: NewChannel): Promise<AlertChannelView> => request('POST', '/api/v1/channels', { body: form });
+export const patchChannel = (id: string, patch: ChannelPatch): Promise<AlertChannelView> => request('PATCH', channel(id), { body: patch });
+export const removeChannel = (id: string): Promise<void> => request('DELETE', channel(id));
+export const getChannelKinds = (signal?: AbortSignal): Promise<ChannelKindView[]> => request('GET', '/api/v1/channel-kinds', { signal });
+/** Sends a test with what is saved. */
+export const testChannel = (id: string): Promise<TriedView> => request('POST', `${channel(id)}/test`);
+/** Sends a test with what is not saved yet. */
+export const testSettings = (form: ChannelTest): Promise<TriedView> => request('POST', '/api/v1/channels/test', { body: form });
+export const getDeliveries = (params: Params, signal?: AbortSignal): Promise<DeliveryListView> => request('GET', `/api/v1/deliveries${queryOf(params)}`, { signal });
+
+export const getPauses = (signal?: AbortSignal): Promise<PauseView[]> => request('GET', '/api/v1/pauses', { signal });
+export const addPause = (form: NewPause): Promise<PauseView> => request('POST', '/api/v1/pauses', { body: form });
+export const patchPause = (no: number, patch: PausePatch): Promise<PauseView> => request('PATCH', `/api/v1/pauses/${no}`, { body: patch });
+export const removePause = (no: number): Promise<void> => request('DELETE', `/api/v1/pauses/${no}`);
+export const getAlerting = (signal?: AbortSignal): Promise<AlertingView> => request('GET', '/api/v1/alerting', { signal });
+export const putAlerting = (settings: AlertingView): Promise<AlertingView> => request('PUT', '/api/v1/alerting', { body: settings });
 
 /** Address of the live socket, on the host that served the page. */
 export function liveUrl(tz: string, at: { protocol: string; host: string } = location): string {

@@ -1085,6 +1085,60 @@ at: string,
  */
 channels: Array<string>, };
 
+export type DeliveryListView = { items: Array<DeliveryView>, 
+/**
+ * Send it as `cursor` for what comes after; absent at the end.
+ */
+next: string | null, };
+
+export type DeliveryView = { no: number, 
+/**
+ * The same in each attempt: whoever gets it twice knows by it.
+ */
+id: string, 
+/**
+ * The channel's id.
+ */
+channel: string, channel_name: string | null, 
+/**
+ * The alert's number.
+ */
+alert: number | null, 
+/**
+ * Why it is told: `fired`, `worse`, `changed`, `reminder`, `resolved`, `digest` or `test`.
+ */
+occasion: string, 
+/**
+ * In one line.
+ */
+title: SaidView | null, 
+/**
+ * The device that it is about, as it was called then.
+ */
+device_name: string | null, state: "waiting" | "held" | "sent" | "failed" | "skipped", 
+/**
+ * Why it is held, was skipped or was given up, in a word.
+ */
+why: string | null, made_at: string, 
+/**
+ * When it is tried (again).
+ */
+due_at: string, done_at: string | null, 
+/**
+ * Oldest first; of many the last 50.
+ */
+attempts: Array<DeliveryAttemptView>, };
+
+export type DeliveryAttemptView = { at: string, took_ms: number, 
+/**
+ * It arrived.
+ */
+ok: boolean, 
+/**
+ * What the other side said, or why it was not reached.
+ */
+answer: string, };
+
 export type SecurityView = { device: string, device_name: string, 
 /**
  * When that was; null when nothing was told yet.

@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest';
 import type { Frame } from '../api/types';
 import { backoff, CLOSE_LOGIN_ENDED, CONNECT_MS, initial, liveWord, SILENCE_MS, step, WAKE_DOUBT_MS, type LiveEvent, type LiveState } from './machine';
 
-const snapshot = (rev: number): Frame => ({ type: 'snapshot', rev, newest_error: 0, firing: { critical: 0, error: 0, warning: 0, info: 0 }, server_time: '2026-11-20T06:53:06.123Z', trouble: null, zone: 'UTC', devices: [] });
+const snapshot = (rev: number): Frame => ({ type: 'snapshot', rev, newest_error: 0, firing: { critical: 0, error: 0, warning: 0, info: 0 }, news: { alerts: 0, alerting: 0, deliveries: 0 }, server_time: '2026-11-20T06:53:06.123Z', trouble: null, zone: 'UTC', devices: [] });
 const delta = (rev: number): Frame => ({ type: 'devices', rev, newest_error: 0, devices: [] });
-const alive = (rev: number): Frame => ({ type: 'alive', rev, newest_error: 0, firing: { critical: 0, error: 0, warning: 0, info: 0 }, server_time: '2026-11-20T06:53:06.123Z', trouble: null });
+const alive = (rev: number): Frame => ({ type: 'alive', rev, newest_error: 0, firing: { critical: 0, error: 0, warning: 0, info: 0 }, news: { alerts: 0, alerting: 0, deliveries: 0 }, server_time: '2026-11-20T06:53:06.123Z', trouble: null });
 
 function run(from: LiveState, events: [number, LiveEvent][]) {
   let state = from;

@@ -16,7 +16,11 @@ export function DeviceTicks({ chosen, set }: { chosen: readonly string[]; set: (
   fleet.shape.value;
   const wanted = find.trim().toLowerCase();
   const match = (device: DeviceView): boolean => wanted === '' || device.name.toLowerCase().includes(wanted) || device.tags.some((tag) => tag.toLowerCase() === wanted);
-  const all = fleet.all().filter(match).sort(byName(prefs.value.lang));
+  // What was chosen stands first, and stays where it is while others are.
+  const [before] = useState(chosen);
+  const late = (device: DeviceView): number => Number(!before.includes(device.id));
+  const names = byName(prefs.value.lang);
+  const all = fleet.all().filter(match).sort((a, b) => late(a) - late(b) || names(a, b));
   return (
     <div class="dpick">
       <input class="in" type="search" value={find} placeholder={t.find} aria-label={t.find} onInput={(event) => setFind(event.currentTarget.value)} />

@@ -75,7 +75,7 @@ export function TextField({ id, label, hint, error, value, set, password, autofo
   );
 }
 
-export function AreaField({ id, label, hint, error, value, set, maxLength, rows = 3, mono }: Omit<InputProps, 'autocomplete'> & { rows?: number; mono?: boolean }) {
+export function AreaField({ id, label, hint, error, value, set, maxLength, rows = 3, mono, placeholder }: Omit<InputProps, 'autocomplete'> & { rows?: number; mono?: boolean }) {
   return (
     <Field id={id} label={label} hint={hint} error={error}>
       <textarea
@@ -84,6 +84,7 @@ export function AreaField({ id, label, hint, error, value, set, maxLength, rows 
         value={value}
         rows={rows}
         maxLength={maxLength}
+        placeholder={placeholder}
         spellcheck={!mono}
         aria-invalid={error ? 'true' : undefined}
         aria-describedby={error || hint ? `${id}-note` : undefined}

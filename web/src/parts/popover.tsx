@@ -7,11 +7,13 @@ interface Props {
   label: string;
   anchor: HTMLElement;
   close: () => void;
+  /** Begins where its button begins; otherwise it ends where that ends. */
+  start?: boolean;
   children: ComponentChildren;
 }
 
 /** A small panel below its button. Escape and a click elsewhere close it; the focus returns to the button. */
-export function Popover({ label, anchor, close, children }: Props) {
+export function Popover({ label, anchor, close, start = false, children }: Props) {
   const ref = useRef<HTMLDivElement>(null);
   useLayoutEffect(() => {
     const panel = ref.current;
@@ -20,7 +22,7 @@ export function Popover({ label, anchor, close, children }: Props) {
       const at = anchor.getBoundingClientRect();
       const size = panel.getBoundingClientRect();
       panel.style.top = `${Math.max(GAP, Math.min(at.bottom + GAP, window.innerHeight - size.height - GAP))}px`;
-      panel.style.left = `${Math.max(GAP, Math.min(at.right - size.width, window.innerWidth - size.width - GAP))}px`;
+      panel.style.left = `${Math.max(GAP, Math.min(start ? at.left : at.right - size.width, window.innerWidth - size.width - GAP))}px`;
     };
     place();
     panel.querySelector<HTMLElement>('input, button, select, a[href]')?.focus({ preventScroll: true });

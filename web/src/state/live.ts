@@ -7,7 +7,7 @@ import { initial, liveWord, type LiveState } from '../live/machine';
 import { startLive, type LiveConnection, type Watch } from '../live/socket';
 import { setServerTime } from './clock';
 import { fleet } from './fleet';
-import { firing, newestError } from './fleet-news';
+import { firing, newestError, news } from './fleet-news';
 import { viewerZone } from './prefs';
 
 type Trouble = Extract<Frame, { type: 'alive' }>['trouble'];
@@ -47,7 +47,10 @@ export function connectFleet(loginEnded: () => void): () => void {
       trouble.value = frame.trouble;
     }
     if (frame.type !== 'removed') newestError.value = frame.newest_error;
-    if (frame.type === 'snapshot' || frame.type === 'alive') firing.value = frame.firing;
+    if (frame.type === 'snapshot' || frame.type === 'alive') {
+      firing.value = frame.firing;
+      news.value = frame.news;
+    }
     if (frame.type === 'snapshot') {
       snapshots.value += 1;
     }

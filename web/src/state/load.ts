@@ -2,6 +2,7 @@
 
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { ApiError } from '../api/client';
+import type { ReadonlySignal } from '@preact/signals';
 import { snapshots } from './live';
 
 export interface Loaded<T> {
@@ -19,10 +20,12 @@ export interface Loaded<T> {
 interface Options {
   /** Asks again after so many milliseconds, while the page can be seen. */
   everyMs?: number;
+  /** Asks again when this changes. */
+  news?: ReadonlySignal<number>;
 }
 
 /** Asks when `key` changes, after the connection was lost, and every now and then. A null key asks nothing. */
-export function useLoad<T>(key: string | null, ask: (signal: AbortSignal) => Promise<T>, { everyMs }: Options = {}): Loaded<T> {
+export function useLoad<T>(key: string | null, ask: (signal: AbortSignal) => Promise<T>, { everyMs, news }: Options = {}): Loaded<T> {
   const [state, setState] = useState<{ key: string | null; data: T | null; error: ApiError | null }>({ key: null, data: null, error: null });
   const [round, setRound] = useState(0);
   const asked = useRef(ask);
@@ -64,6 +67,15 @@ export function useLoad<T>(key: string | null, ask: (signal: AbortSignal) => Pro
       document.removeEventListener('visibilitychange', again);
     };
   }, [key === null, everyMs]);
+
+  useEffect(() => {
+    if (key === null || !news) return;
+    let first = true;
+    return news.subscribe(() => {
+      if (!first) reload();
+      first = false;
+    });
+  }, [key === null, news]);
 
   const put = (change: (data: T) => T): void => setState((now) => (now.data === null ? now : { ...now, data: change(now.data) }));
   return { data: state.data, error: state.error, stale: state.data !== null && state.key !== key, reload, put };

@@ -10,15 +10,20 @@ export type Route =
   | { view: 'settings'; section: string | null }
   | { view: 'cost' }
   | { view: 'errors'; no: string | null }
-  | { view: 'alerts' }
+  | { view: 'alerts'; section: AlertSection }
   | { view: 'outages' }
   | { view: 'security' }
   | { view: 'audit-log' }
   | { view: 'status' }
   | { view: 'not-found' };
 
+/** Parts of alerting; the rules stand at its own address. */
+export const ALERT_SECTIONS = ['rules', 'history', 'deliveries', 'channels', 'quiet'] as const;
+export type AlertSection = (typeof ALERT_SECTIONS)[number];
+export const alertHref = (section: AlertSection): string => (section === 'rules' ? '/alerts' : `/alerts/${section}`);
+
 /** Views whose address is one word. */
-const PLAIN = ['login', 'setup', 'cost', 'alerts', 'outages', 'security', 'audit-log', 'status'] as const;
+const PLAIN = ['login', 'setup', 'cost', 'outages', 'security', 'audit-log', 'status'] as const;
 
 export function parsePath(path: string): Route {
   const parts = path.split('/').filter(Boolean);
@@ -33,6 +38,10 @@ export function parsePath(path: string): Route {
   const [first, second = null] = parts;
   if (parts.length <= 2 && first === 'settings') return { view: 'settings', section: second };
   if (parts.length <= 2 && first === 'errors') return { view: 'errors', no: second };
+  if (parts.length <= 2 && first === 'alerts') {
+    const section = second === null ? 'rules' : ALERT_SECTIONS.find((one) => one !== 'rules' && one === second);
+    return section === undefined ? { view: 'not-found' } : { view: 'alerts', section };
+  }
   const plain = PLAIN.find((view) => view === first);
   return parts.length === 1 && plain !== undefined ? { view: plain } : { view: 'not-found' };
 }

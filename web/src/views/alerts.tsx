@@ -1,190 +1,115 @@
+// Alerting: what is judged, what fires, what was told to whom, and when nobody wants to hear of it.
+
 import { useEffect, useState } from 'preact/hooks';
-import { getAlerts, patchAlert } from '../api/client';
-import type { AlertView } from '../api/types';
-import { oneLine, visible } from '../format/text';
-import { age, clockShort, dateTime, ms, span } from '../format/time';
+import { addPause, getAlerting, getPauses } from '../api/client';
 import { words } from '../i18n';
-import { explain } from '../parts/form';
+import { clockShort } from '../format/time';
+import { explain, Problem } from '../parts/form';
 import { Glyph } from '../parts/glyph';
-import { More } from '../parts/more';
-import { DevicePick } from '../parts/pick';
-import { Age } from '../parts/values';
-import { Unloaded } from '../parts/unloaded';
-import { tick } from '../state/clock';
-import { firing } from '../state/fleet-news';
-import { usePages, type Pages } from '../state/pages';
-import { prefs } from '../state/prefs';
-import { deviceHref, query, setQuery } from '../state/router';
-import { isAdmin, session } from '../state/session';
+import { serverNow, tick } from '../state/clock';
+import { alertingNews, firing } from '../state/fleet-news';
+import { useLoad } from '../state/load';
+import { ALERT_SECTIONS, alertHref, type AlertSection } from '../state/router';
+import { isAdmin } from '../state/session';
 import '../styles/lists.css';
 import '../styles/alerts.css';
-import { days, newestFirst, params, planOf, SEVERITIES, SHAPE_OF, urgentFirst, type Plan, type Severity } from './alerts-plan';
+import { SEVERITIES, SHAPE_OF } from './alerts-plan';
+import { ViewSkeleton } from './skeleton';
+import { lazy } from './lazy';
+import { allSilencedUntil, silenceAll } from '../rules/pauses';
+import { SilenceMenu } from './silence';
 import { viewTitle } from './title';
 
-const PAGE = 100;
-/** All that fire are shown at once. */
-const FIRING = 1000;
-/** That one fires is told live; that somebody took note of one is not. */
-const EVERY_MS = 15_000;
+const Rules = lazy(() => import('./alerts-rules').then((module) => module.AlertsRules), ViewSkeleton);
+const History = lazy(() => import('./alerts-history').then((module) => module.AlertsHistory), ViewSkeleton);
+const Deliveries = lazy(() => import('./alerts-deliveries').then((module) => module.AlertsDeliveries), ViewSkeleton);
+const Channels = lazy(() => import('./alerts-channels').then((module) => module.AlertsChannels), ViewSkeleton);
+const Quiet = lazy(() => import('./alerts-quiet').then((module) => module.AlertsQuiet), ViewSkeleton);
 
-type Said = AlertView['title'];
-const said = (text: Said): string => (prefs.value.lang === 'zh-CN' ? text.zh : text.en);
-
-export function Alerts() {
+export function Alerts({ section }: { section: AlertSection }) {
   const t = words.value.alerts;
   useEffect(() => {
-    viewTitle.value = t.title;
-  }, [t.title]);
-  const plan = planOf(query.value);
-  const key = JSON.stringify(plan);
-  const now = usePages<AlertView>(`firing ${key}`, (_, signal) => getAlerts({ ...params(plan), state: 'firing', limit: FIRING }, signal), { idOf: (alert) => alert.no, order: newestFirst, everyMs: EVERY_MS });
-  const past = usePages<AlertView>(`past ${key}`, (cursor, signal) => getAlerts({ ...params(plan), state: 'resolved', limit: PAGE, cursor }, signal), { idOf: (alert) => alert.no, order: newestFirst, everyMs: EVERY_MS });
-  const counted = JSON.stringify(firing.value);
-  useEffect(() => {
-    void now.refresh();
-    void past.refresh();
-  }, [counted]);
-  const [problem, setProblem] = useState<string | null>(null);
-  const acknowledge = (pages: Pages<AlertView>, alert: AlertView, on: boolean): void => {
-    const show = (next: AlertView): void => pages.put((one) => (one.no === alert.no ? next : one));
-    setProblem(null);
-    show({ ...alert, acknowledged_at: on ? new Date(tick.peek()).toISOString() : null, acknowledged_by: on ? (session.peek()?.user?.name ?? null) : null });
-    patchAlert(alert.no, { acknowledged: on }).then(show, (error: unknown) => {
-      show(alert);
-      setProblem(words.peek().alerts.rolledBack(oneLine(said(alert.title)), explain(error)));
-    });
-  };
-  const toggle = (severity: Severity): void => {
-    const next = plan.severities.includes(severity) ? plan.severities.filter((one) => one !== severity) : [...plan.severities, severity];
-    setQuery({ severity: next.join(',') });
-  };
-  const loaded = now.loaded && past.loaded;
-  const error = now.error ?? past.error;
+    viewTitle.value = section === 'rules' ? t.title : `${t.sections[section]} · ${t.title}`;
+  }, [t, section]);
   return (
     <div class="aler">
-      <h1 class="vh">{t.title}</h1>
-      <div class="ls-tools">
-        <span class="ls-f" role="group" aria-label={t.severities}>
+      <header class="ah">
+        <h1>{t.title}</h1>
+        <span class="ah-n" role="status">
           {SEVERITIES.map((severity) => (
-            <button key={severity} type="button" class="f" aria-pressed={plan.severities.includes(severity)} onClick={() => toggle(severity)}>
-              <Glyph shape={SHAPE_OF[severity]} size={11} />
-              {t.severity[severity]}
-            </button>
+            <span key={severity}>
+              <Glyph shape={SHAPE_OF[severity]} />
+              <b class="num">{firing.value[severity]}</b> {t.severity[severity]}
+            </span>
           ))}
         </span>
-        <DevicePick id="al-device" value={plan.device} set={(device) => setQuery({ device })} />
-      </div>
-      {problem ? (
-        <p class="problem al-problem" role="alert">
-          <Glyph shape="error" />
-          <span>{problem}</span>
-        </p>
-      ) : null}
-      {loaded ? (
-        <Loaded plan={plan} now={now} past={past} acknowledge={acknowledge} />
-      ) : (
-        <Unloaded
-          error={error}
-          failed={t.failed}
-          reload={() => {
-            now.reload();
-            past.reload();
-          }}
-        />
-      )}
+        <span class="grow" />
+        <Quietness />
+      </header>
+      <nav class="ah-nav" aria-label={t.parts}>
+        {ALERT_SECTIONS.map((one) => (
+          <a key={one} href={alertHref(one)} aria-current={one === section ? 'page' : undefined}>
+            {t.sections[one]}
+          </a>
+        ))}
+      </nav>
+      <Section of={section} />
     </div>
   );
 }
 
-type Acknowledge = (pages: Pages<AlertView>, alert: AlertView, on: boolean) => void;
-
-function Loaded({ plan, now, past, acknowledge }: { plan: Plan; now: Pages<AlertView>; past: Pages<AlertView>; acknowledge: Acknowledge }) {
-  const t = words.value.alerts;
-  const filtered = plan.severities.length > 0 || plan.device !== null;
-  if (now.rows.length === 0 && past.rows.length === 0) return <div class="empty">{filtered ? t.noneFound : t.none}</div>;
-  const firingRows = [...now.rows].sort(urgentFirst);
-  const [count, text] = t.firingCount(firingRows.length);
-  return (
-    <>
-      <p class="ls-say" role="status">
-        {firingRows.length > 0 ? (
-          <>
-            <b class="num">{count}</b> {text}
-          </>
-        ) : (
-          <>
-            <Glyph shape="online" /> {t.nothingFires}
-          </>
-        )}
-      </p>
-      {firingRows.length > 0 ? (
-        <section class={`ls-body ${now.stale ? 'ls-stale' : ''}`} aria-label={t.firing}>
-          {firingRows.map((alert) => (
-            <Alert key={alert.no} alert={alert} acknowledge={(on) => acknowledge(now, alert, on)} />
-          ))}
-        </section>
-      ) : null}
-      {past.rows.length > 0 ? (
-        <section class={past.stale ? 'ls-stale' : ''} aria-label={t.history}>
-          <h2 class="al-h">{t.history}</h2>
-          {days(past.rows, tick.value).map((day) => (
-            <div class="ls-body" key={day.key}>
-              <h3 class="al-day num">
-                {day.when === null ? day.key : t[day.when]} {day.when === null ? null : <span class="dim">{day.key}</span>}
-              </h3>
-              {day.alerts.map((alert) => (
-                <Alert key={alert.no} alert={alert} acknowledge={null} />
-              ))}
-            </div>
-          ))}
-          <More pages={past} />
-        </section>
-      ) : null}
-    </>
-  );
+function Section({ of: section }: { of: AlertSection }) {
+  switch (section) {
+    case 'rules':
+      return <Rules />;
+    case 'history':
+      return <History />;
+    case 'deliveries':
+      return <Deliveries />;
+    case 'channels':
+      return <Channels />;
+    case 'quiet':
+      return <Quiet />;
+  }
 }
 
-function Alert({ alert, acknowledge }: { alert: AlertView; acknowledge: ((on: boolean) => void) | null }) {
+/** When nobody is told, in a line, and a way to have it quiet now. */
+function Quietness() {
   const t = words.value.alerts;
-  const from = ms(alert.fired_at) ?? 0;
-  const to = ms(alert.resolved_at);
-  const known = alert.acknowledged_at !== null;
+  const settings = useLoad('alerting', getAlerting, { news: alertingNews });
+  const pauses = useLoad('pauses', getPauses, { news: alertingNews });
+  const [problem, setProblem] = useState<string | null>(null);
+  const until = allSilencedUntil(pauses.data ?? [], tick.value);
+  const quiet = settings.data?.quiet;
   return (
-    <article class={`al ${to === null ? `al-now al-${alert.severity}` : 'al-over'} ${known ? 'al-known' : ''}`} data-testid="alert" data-severity={alert.severity}>
-      <span class="al-sev">
-        <Glyph shape={SHAPE_OF[alert.severity]} />
-        {t.severity[alert.severity]}
-      </span>
-      <div class="al-what">
-        <p>
-          <b>{visible(said(alert.title))}</b>
-          {alert.device !== null ? (
-            <a class="lk cut" href={deviceHref(alert.device)}>
-              {oneLine(alert.device_name ?? alert.device)}
-            </a>
-          ) : null}
-        </p>
-        {alert.detail !== null ? <p class="al-detail">{visible(said(alert.detail))}</p> : null}
-        {known && alert.acknowledged_by !== null ? <p class="dim al-by">{t.acknowledgedBy(oneLine(alert.acknowledged_by), words.value.ago(age(ms(alert.acknowledged_at) ?? 0, tick.value)))}</p> : null}
-      </div>
-      <span class="al-when num" title={to === null ? dateTime(from) : `${dateTime(from)} – ${dateTime(to)}`}>
-        {to === null ? (
-          <>
-            {clockShort(from, tick.value)} <b><Age at={from} /></b>
-          </>
-        ) : (
-          <>
-            {clockShort(from, from)} <span class="dim">{t.lasted(words.value.span(span((to - from) / 1000)))}</span>
-          </>
-        )}
-      </span>
-      {acknowledge && isAdmin() ? (
-        <button type="button" class="btn sm" onClick={() => acknowledge(!known)}>
-          {known ? t.unacknowledge : t.acknowledge}
-        </button>
-      ) : (
-        <span />
-      )}
-    </article>
+    <>
+      {until !== null ? (
+        <a class="ah-quiet maint" href={alertHref('quiet')}>
+          <Glyph shape="maint" />
+          {t.allSilenced(clockShort(until, tick.value))}
+        </a>
+      ) : settings.data ? (
+        <a class="ah-quiet dim hide-s" href={alertHref('quiet')}>
+          {quiet ? t.quietHours(quiet.from, quiet.to, t.severity[quiet.passes]) : t.noQuietHours}
+        </a>
+      ) : null}
+      {isAdmin() ? (
+        <SilenceMenu
+          label={t.silenceAll}
+          of={t.everything}
+          make={(hours) => silenceAll(serverNow(), hours)}
+          act={async (pause) => {
+            setProblem(null);
+            try {
+              await addPause(pause);
+              pauses.reload();
+            } catch (error) {
+              setProblem(explain(error));
+            }
+          }}
+        />
+      ) : null}
+      {problem ? <Problem text={problem} /> : null}
+    </>
   );
 }

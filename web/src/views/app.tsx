@@ -12,6 +12,7 @@ import { isAdmin, outdated, session } from '../state/session';
 import { arrived } from '../state/waiting';
 import { trouble } from '../state/live';
 import { lazy } from './lazy';
+import { ViewSkeleton } from './skeleton';
 import { Overview, OverviewSkeleton } from './overview';
 import { Tabs, Top } from './top';
 
@@ -30,18 +31,6 @@ const Outages = lazy(() => import('./outages').then((module) => module.Outages),
 const Security = lazy(() => import('./security').then((module) => module.Security), ViewSkeleton);
 const AuditLog = lazy(() => import('./audit-log').then((module) => module.AuditLog), ViewSkeleton);
 const Status = lazy(() => import('./status').then((module) => module.Status), () => null);
-
-/** What stands in the place of a view while its code comes. */
-function ViewSkeleton() {
-  return (
-    <div class="view-sk" role="status" aria-busy="true" aria-label={words.value.common.loading}>
-      <span class="sk w300" />
-      {Array.from({ length: 8 }, (_, i) => (
-        <span class="sk" key={i} style={{ width: `${88 - ((i * 17) % 40)}%` }} />
-      ))}
-    </div>
-  );
-}
 
 /** Keeps a failure in one view from taking the rest of the page with it. */
 class Guard extends Component<{ children: ComponentChildren; at: string }, { failed: boolean }> {
@@ -82,7 +71,7 @@ function View() {
     case 'errors':
       return <Errors no={at.no} />;
     case 'alerts':
-      return <Alerts />;
+      return <Alerts section={at.section} />;
     case 'outages':
       return <Outages />;
     case 'security':

@@ -3,8 +3,7 @@
 
 import { effect } from '@preact/signals';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { ApiError, getEvents, getSamples } from '../api/client';
-import type { FleetEventView } from '../api/types';
+import { ApiError, getAlerts, getEvents, getSamples } from '../api/client';
 import type { Chart } from '../charts/echarts';
 import { layoutEvents } from '../charts/events';
 import { append, fromSamples, lateSpans, nearest, ribbon, trim, type BandKey, type History } from '../charts/series';
@@ -21,7 +20,8 @@ import { snapshots } from '../state/live';
 import { theme, viewerZone } from '../state/prefs';
 import { query, setQuery } from '../state/router';
 import { edges, lengthOf, pan, pointsOf, RANGES, shownSpan, showRange, showSpan, zoom, type Range } from './device-span';
-import { awayEvent, EventMark, eventText, isShown, weightOf } from './device-events';
+import { alertEvent, awayEvent, type DeviceEvent, EventMark, eventText, isShown, weightOf } from './device-events';
+import { said } from './rule-words';
 
 const DRAW_MS = 1000;
 /** Whole reports tell more than live values do: what is shown is renewed at this pace, or slower where steps are long. */
@@ -132,7 +132,7 @@ export function Charts({ id, onStep }: { id: string; onStep: (ms: number) => voi
   const more = query.value.get('more') === '1';
   const box = useRef<HTMLDivElement>(null);
   const history = useRef<History | null>(null);
-  const events = useRef<readonly FleetEventView[]>([]);
+  const events = useRef<readonly DeviceEvent[]>([]);
   const [status, setStatus] = useState<Status>({ is: 'loading' });
   const [attempt, setAttempt] = useState(0);
   const [ready, setReady] = useState(false);
@@ -184,15 +184,16 @@ export function Charts({ id, onStep }: { id: string; onStep: (ms: number) => voi
       const [from, to] = edges(shown, serverNow());
       const lanes = lanesOf(history.current, more).length;
       try {
-        const [view, list] = await Promise.all([
+        const [view, list, alerts] = await Promise.all([
           getSamples(id, new Date(from), new Date(to), pointsOf(shown), signal),
           getEvents({ device: id, from: new Date(from).toISOString(), to: new Date(to).toISOString(), limit: String(MOST_EVENTS) }, signal).catch(() => null),
+          getAlerts({ device: id, limit: MOST_EVENTS }, signal).catch(() => null),
         ]);
         const loaded = fromSamples(view);
         const device = fleet.get(id)?.view.peek();
         if (shown.live !== null && device?.latest) append(loaded, device.latest, device.openclaw?.state);
         history.current = loaded;
-        if (list) events.current = list.items;
+        if (list && alerts) events.current = [...list.items, ...alerts.items.map(alertEvent)];
         // Another set of lanes is another drawing.
         if (lanesOf(loaded, more).length !== lanes) fresh = true;
         onStep(loaded.stepMs);
@@ -389,7 +390,7 @@ function useSelection(box: { current: HTMLDivElement | null }, timeAt: (x: numbe
 
 interface LanesProps {
   history: History | null;
-  events: readonly FleetEventView[];
+  events: readonly DeviceEvent[];
   from: number;
   to: number;
   plot: number;
@@ -407,13 +408,17 @@ function Lanes({ history, events, from, to, plot, left, isNarrow }: LanesProps) 
   const late = history && plot > 0 ? lateSpans(history).filter(([a, b]) => b > from && a < to) : [];
   const marked = events.flatMap((event) => {
     const at = ms(event.at);
-    return at === null || !isShown(event.kind) ? [] : [{ event, at, text: eventText(words.value, event), weight: weightOf(event.kind) }];
+    return at === null || !isShown(event.kind) ? [] : [{ event, at, text: eventText(words.value, event), weight: weightOf(event) }];
   });
   for (const away of history?.away ?? []) {
     if (away.reason === 'host_rebooted' || away.reason === 'machine_slept') continue;
     const event = awayEvent(away.from, away.to, away.reason);
-    marked.push({ event, at: away.from, text: eventText(words.value, event), weight: weightOf(event.kind) });
+    marked.push({ event, at: away.from, text: eventText(words.value, event), weight: weightOf(event) });
   }
+  const fired = events.flatMap(({ alert, at, duration_ms }) => {
+    const [a, b] = [Math.max(from, ms(at) ?? 0), Math.min(to, duration_ms === null ? to : (ms(at) ?? 0) + duration_ms)];
+    return alert && plot > 0 && a < b ? [{ alert, a, b }] : [];
+  });
   const placed = plot > 0 ? layoutEvents(marked, from, to, plot, isNarrow) : [];
   const summary = t.stateSummary(spans.filter((each) => each.kind === 'offline').length, spans.filter((each) => each.kind === 'error').length);
   const style = { marginLeft: `${left}px`, width: `${plot}px` };
@@ -434,6 +439,11 @@ function Lanes({ history, events, from, to, plot, left, isNarrow }: LanesProps) 
               </rect>
             );
           })}
+          {fired.map(({ alert, a, b }) => (
+            <rect key={alert.no} class={`s-al ${alert.severity}`} x={scale(a)} y="0" width={Math.max(2, scale(b) - scale(a))} height="2.5">
+              <title>{`${said(alert.title)}, ${clockShort(a, to)} – ${clockShort(b, to)}`}</title>
+            </rect>
+          ))}
           {late.map(([a, b]) => (
             <path key={a} class="s-late" d={`M${scale(Math.max(a, from)).toFixed(1)} 22.8H${scale(Math.min(b, to)).toFixed(1)}`} />
           ))}

@@ -1,10 +1,12 @@
 // Events of a device as marks above its charts.
 
-import type { FleetEventView } from '../api/types';
+import type { AlertView, FleetEventView } from '../api/types';
 import type { Placed } from '../charts/events';
+import { oneLine } from '../format/text';
 import { clockShort, ms, span } from '../format/time';
 import { words } from '../i18n';
 import type { Messages } from '../i18n/messages';
+import { said } from './rule-words';
 
 type Kind = keyof Messages['event'];
 
@@ -32,6 +34,18 @@ const LOOK: Record<Exclude<Kind, 'other'>, Look> = {
   away: { tone: 'off', shape: 'ring' },
 };
 
+/** What happened to a device, or what was said of it. */
+export type DeviceEvent = FleetEventView & { alert?: AlertView };
+
+const OF_ALERT: Readonly<Record<AlertView['severity'], Look>> = { critical: { tone: 'err', shape: 'square' }, error: { tone: 'err', shape: 'square' }, warning: { tone: 'warn', shape: 'triangle' }, info: { tone: 'off', shape: 'dot' } };
+
+/** An alert as an event: where it began. */
+export function alertEvent(alert: AlertView): DeviceEvent {
+  const [from, to] = [Date.parse(alert.fired_at), alert.resolved_at === null ? null : Date.parse(alert.resolved_at)];
+  // Numbers of alerts and of events are no strangers to each other.
+  return { ...awayEvent(from, to, ''), no: -0.5 - alert.no, kind: 'alert', alert };
+}
+
 /** An absence as an event; of reboots and sleep the device tells itself. */
 export const awayEvent = (from: number, to: number | null, reason: string): FleetEventView => ({
   no: -from,
@@ -53,9 +67,10 @@ export const awayEvent = (from: number, to: number | null, reason: string): Flee
 /** What OpenClaw did day by day is no event of the device. */
 export const isShown = (kind: string): boolean => kind !== 'activity';
 
-const lookOf = (kind: string): Look => (Object.hasOwn(LOOK, kind) ? LOOK[kind as keyof typeof LOOK] : { tone: 'ink', shape: 'dot' });
+const lookOf = ({ kind, alert }: DeviceEvent): Look => (alert ? OF_ALERT[alert.severity] : Object.hasOwn(LOOK, kind) ? LOOK[kind as keyof typeof LOOK] : { tone: 'ink', shape: 'dot' });
 
-export function eventText(t: Messages, event: FleetEventView): string {
+export function eventText(t: Messages, event: DeviceEvent): string {
+  if (event.alert) return t.device.alertEvent(oneLine(said(event.alert.title)), event.duration_ms === null ? null : t.span(span(event.duration_ms / 1000)));
   const { other, ...known } = t.event;
   if (!Object.hasOwn(known, event.kind)) return other(event.kind.replaceAll('_', ' '));
   const labels: Record<string, string> = { ...t.device.gapReason, ...t.label };
@@ -65,7 +80,7 @@ export function eventText(t: Messages, event: FleetEventView): string {
 
 /** The worst of several that stand on one spot gives the mark its look and its words. */
 const RANK: readonly Look['shape'][] = ['dot', 'ring', 'hollow', 'arrow', 'triangle', 'square'];
-export const weightOf = (kind: string): number => RANK.indexOf(lookOf(kind).shape);
+export const weightOf = (event: DeviceEvent): number => RANK.indexOf(lookOf(event).shape);
 
 function Shape({ look }: { look: Look }) {
   const common = { class: `gl ${look.tone}`, viewBox: '0 0 12 12', width: 12, height: 12, 'aria-hidden': true } as const;
@@ -86,14 +101,14 @@ function Shape({ look }: { look: Look }) {
 }
 
 
-export function EventMark({ placed, now }: { placed: Placed<FleetEventView>; now: number }) {
+export function EventMark({ placed, now }: { placed: Placed<DeviceEvent>; now: number }) {
   const t = words.value;
-  const worst = placed.events.reduce((best, event) => (weightOf(event.kind) > weightOf(best) ? event.kind : best), placed.events[0]?.kind ?? '');
+  const worst = placed.events.reduce<DeviceEvent | undefined>((best, event) => (!best || weightOf(event) > weightOf(best) ? event : best), undefined);
   const lines = placed.events.map((event) => `${clockShort(ms(event.at) ?? now, now)} ${eventText(t, event)}`);
   const many = placed.events.length;
   return (
     <span class={`evm ${placed.side}`} style={{ left: `${placed.x}px`, top: `${placed.row * 17}px` }} title={lines.slice(0, 12).join('\n')}>
-      <Shape look={lookOf(worst)} />
+      {worst ? <Shape look={lookOf(worst)} /> : null}
       {placed.text !== null ? (
         <span class="cut">
           <bdi>{placed.text}</bdi>

@@ -9,12 +9,17 @@ export function deviceMenu(t: Messages, { id, kind }: DeviceView, withOpen: bool
   const open = (edit: 'rename' | 'tags' | 'rotate' | 'remove') => (): void => {
     dialog.value = { kind: edit, id };
   };
+  const pause = (what: 'silence' | 'maintenance') => (): void => {
+    dialog.value = { kind: 'pause', id, what };
+  };
   return [
     ...(withOpen ? [{ label: t.edit.menuOpen, act: () => go(deviceHref(id)) }] : []),
     { label: t.edit.rename, act: open('rename') },
     { label: t.edit.tags, act: open('tags') },
     // The server's own machine reports without a key.
     ...(kind === 'local' ? [] : [{ label: t.edit.rotate, act: open('rotate') }]),
+    { label: t.pauses.deviceSilence, act: pause('silence') },
+    { label: t.pauses.deviceMaintenance, act: pause('maintenance') },
     { label: t.edit.remove, act: open('remove'), danger: true },
   ];
 }

@@ -16,6 +16,8 @@ import { Age } from '../parts/values';
 import { tick } from '../state/clock';
 import { fleet, sinceOf, stateOf, type StateWord } from '../state/fleet';
 import { snapshots, watch } from '../state/live';
+import { pausedUntil } from '../state/pauses';
+import { alertHref } from '../state/router';
 import { isAdmin } from '../state/session';
 import { Charts, RangeBar } from './device-charts';
 import { deviceMenu } from './device-menu';
@@ -210,8 +212,26 @@ function Header({ device, detail }: { device: DeviceView; detail: DeviceDetailVi
           </>
         )}
       </p>
+      <Paused device={device} />
       <Facts device={device} detail={detail} />
     </section>
+  );
+}
+
+/** Nobody is told of it now. */
+function Paused({ device }: { device: DeviceView }) {
+  const t = words.value.pauses;
+  const [maintenance, silence] = [pausedUntil('maintenance', device), pausedUntil('silence', device)];
+  const until = maintenance ?? silence;
+  if (until === null) return null;
+  const when = clockShort(until, tick.value);
+  return (
+    <p class="say" data-testid="paused">
+      <a class="w maint" href={alertHref('quiet')}>
+        <Glyph shape="maint" />
+        {maintenance !== null ? t.inMaintenance(when) : t.inSilence(when)}
+      </a>
+    </p>
   );
 }
 

@@ -14,6 +14,10 @@ import { waitFor } from '../state/waiting';
 import { useWork } from '../parts/work';
 import { AddDevice } from './add-device';
 import { KeysHelp } from './keys-help';
+import { lazy } from './lazy';
+import { pauseFor } from '../rules/pauses';
+
+const PauseForm = lazy(() => import('./pause-form').then((module) => module.PauseForm), () => null);
 
 export function Dialogs() {
   const open = dialog.value;
@@ -32,6 +36,8 @@ export function Dialogs() {
       return <Rotate device={device} />;
     case 'remove':
       return <Remove device={device} />;
+    case 'pause':
+      return <PauseForm of={pauseFor(open.what, serverNow(), device.id)} known={null} close={closeDialog} done={() => {}} />;
   }
 }
 

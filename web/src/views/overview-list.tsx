@@ -18,6 +18,7 @@ import { Beats, Spark, WeekBars } from '../parts/pictures';
 import { Age, Micro } from '../parts/values';
 import { dialog } from '../state/dialogs';
 import { isProblem, sinceOf, STATES, stateOf, type StateWord } from '../state/fleet';
+import { inMaintenance } from '../state/pauses';
 import { watch } from '../state/live';
 import { pastAt, shown, shownNow } from '../state/past';
 import { prefs } from '../state/prefs';
@@ -414,7 +415,7 @@ function Cell({ column, device, state, trend, spark }: CellProps) {
     case 'name':
       return (
         <span class="nm" role="gridcell">
-          <Glyph shape={state} />
+          <Glyph shape={inMaintenance(device) ? 'maint' : state} />
           <Name device={device} tabIndex={-1} />
           <Tags device={device} />
         </span>
@@ -423,7 +424,7 @@ function Cell({ column, device, state, trend, spark }: CellProps) {
       const since = sinceOf(device);
       return (
         <span class="st" role="gridcell">
-          {words.value.state[state]}{' '}
+          {inMaintenance(device) ? words.value.pauses.kind.maintenance : words.value.state[state]}{' '}
           {since !== null ? (
             <i>
               <Age at={since} />
@@ -635,10 +636,10 @@ function Card({ id, problem, first, last, at, of }: CardProps) {
       style={{ transform: `translateY(${top}px)` }}
     >
       <div class="c1">
-        <Glyph shape={state} />
+        <Glyph shape={inMaintenance(device) ? 'maint' : state} />
         <Name device={device} tabIndex={0} />
         <span class="st">
-          {t.state[state]}{' '}
+          {inMaintenance(device) ? t.pauses.kind.maintenance : t.state[state]}{' '}
           {since !== null ? (
             <i>
               <Age at={since} />

@@ -1,0 +1,1 @@
+import{Un as e,Vt as t,nr as n}from"./core.js";var r=t=>e.value.lang===`zh-CN`?t.zh:t.en;function i(i){let a=t.value;return n.shape.value,{lang:e.value.lang,words:a.rules,severities:a.alerts.severity,say:r,channel:e=>i.find(t=>t.id===e)?.name??null,device:e=>n.get(e)?.view.value.name??null}}export{r as n,i as t};

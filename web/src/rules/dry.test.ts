@@ -1,0 +1,44 @@
+import { expect, it } from 'vitest';
+import type { DryRunView } from '../api/types';
+import { dayStarts, marks, plot } from './dry';
+import { keyOf } from './try';
+
+const run = (moments: [string, string | null][], series: DryRunView['series'] = null): Pick<DryRunView, 'from' | 'to' | 'moments' | 'series'> => ({
+  from: '2026-11-10T00:00:00Z',
+  to: '2026-11-20T00:00:00Z',
+  moments: moments.map(([from, to]) => ({ from, to, device: null, device_name: null, severity: 'error', title: { en: '', zh: '' } })),
+  series,
+});
+
+it('draws spans, and what is short so that it is seen', () => {
+  const [first, second] = marks(run([['2026-11-11T00:00:00Z', '2026-11-11T00:00:01Z'], ['2026-11-19T00:00:00Z', null]]));
+  expect(first?.from).toBeCloseTo(0.1);
+  expect((first?.to ?? 0) - (first?.from ?? 0)).toBeGreaterThan(0.005);
+  expect([second?.from, second?.to]).toEqual([0.9, 1]);
+  expect(marks(run([['2026-11-11T00:00:00Z', '2026-11-13T00:00:00Z'], ['2026-11-12T00:00:00Z', '2026-11-14T00:00:00Z']]))).toHaveLength(1);
+  const last = marks(run([['2026-11-20T00:00:00Z', null]]));
+  expect(last[0]?.to).toBeLessThanOrEqual(1);
+});
+
+it('draws what was measured with room for its levels, and gaps as gaps', () => {
+  const at = ['2026-11-10T00:00:00Z', '2026-11-12T00:00:00Z', '2026-11-15T00:00:00Z', '2026-11-20T00:00:00Z'];
+  const drawn = plot(run([], { device: 'd', device_name: 'd', at, values: [10, 20, null, 30] }), [90], true);
+  expect(drawn?.lines).toHaveLength(2);
+  expect(drawn?.lines[0]?.split(' ')).toHaveLength(2);
+  expect(drawn && drawn.y(90)).toBeGreaterThan(0);
+  expect(drawn && drawn.y(90)).toBeLessThan(drawn?.y(30) ?? 0);
+  expect(plot(run([]), [90], true)).toBeNull();
+  expect(plot(run([], { device: 'd', device_name: 'd', at, values: [null, null, null, null] }), [90], true)).toBeNull();
+});
+
+it('knows where days begin', () => {
+  const from = Date.parse('2026-11-10T01:00:00Z');
+  const days = dayStarts(from, from + 2 * 86_400_000, 480);
+  expect(days.map((day) => new Date(day.at).toISOString())).toEqual(['2026-11-10T16:00:00.000Z', '2026-11-11T16:00:00.000Z']);
+});
+
+it('asks again only for what is judged otherwise', () => {
+  const body = { scope: { devices: [], tags: [] }, values: { b: 1, a: 2 }, for_s: 0, severity: 'error' as const, steps: [], channels: null, remind_s: null, tell_resolved: true, quiet: true, late: false };
+  expect(keyOf('x', body, 7)).toBe(keyOf('x', { ...body, values: { a: 2, b: 1 }, channels: [], quiet: false }, 7));
+  expect(keyOf('x', body, 7)).not.toBe(keyOf('x', { ...body, for_s: 60 }, 7));
+});
