@@ -407,7 +407,7 @@ impl Judge {
             match self.answer(want).await {
                 Ok(fact) => facts.push(fact),
                 Err(error) => {
-                    warn!(error = &error as &dyn std::error::Error, "what is usual could not be looked up")
+                    warn!(error = &error as &dyn std::error::Error, "what is usual could not be looked up");
                 }
             }
         }

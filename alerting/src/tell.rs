@@ -70,7 +70,7 @@ fn id(step: &Transition, channel: &str) -> String {
         hash.update(part.as_bytes());
         hash.update([0]);
     }
-    hash.finalize().iter().take(ID_BYTES).map(|byte| format!("{byte:02x}")).collect()
+    hash.finalize().iter().take(ID_BYTES).fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
 }
 
 /// Whether a channel takes what a rule says. One that fails is not told that it does.
