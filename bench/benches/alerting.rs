@@ -146,3 +146,18 @@ fn stored() -> &'static World {
         world
     })
 }
+
+/// One rule for 100 devices over 30 days of usage, 24 rows a day and kind.
+#[divan::bench(args = ["budget", "device_budget", "usage_anomaly", "idle_burn"], sample_count = 3)]
+fn dry_run_of_30_days_of_usage(bencher: Bencher<'_, '_>, kind: &str) {
+    static WORLD: std::sync::OnceLock<World> = std::sync::OnceLock::new();
+    let world = WORLD.get_or_init(|| {
+        World::filled(|store| async move { store.fill_usage(100, 70, 24, NOW.0 / 900_000).await.unwrap() })
+    });
+    let body = kinds::kind(kind).unwrap().body();
+    bencher.bench(|| {
+        let run = world.runtime.block_on(alerting::dry_run(&world.store, kind, &body, 30)).unwrap();
+        assert_eq!(run.judged_devices, 100);
+        run
+    });
+}
