@@ -5,6 +5,8 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::semicolon_if_nothing_returned,
+    clippy::assigning_clones,
+    unreachable_pub,
     missing_docs,
     reason = "a test"
 )]

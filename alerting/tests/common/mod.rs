@@ -1,6 +1,6 @@
 //! A fleet whose time is moved by hand.
 
-#![allow(dead_code, reason = "not every test needs all of it")]
+#![allow(dead_code, unreachable_pub, reason = "a module of tests")]
 
 use std::sync::Arc;
 
