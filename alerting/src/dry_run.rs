@@ -408,7 +408,7 @@ impl Past<'_> {
         then: &mut Vec<(Timestamp, usize, Then)>,
     ) -> Result<(), Error> {
         let (before, quarters) = match self.kind.word {
-            "usage_anomaly" => (self.from.plus_millis(-USUAL_MS), 1),
+            "usage_anomaly" => (self.from.plus_millis(-HOUR_MS), 1),
             "idle_burn" | "cache_collapse" => (self.from.plus_millis(-3 * DAY_MS), 1),
             // The month that the beginning is in, and the week before.
             _ => (zone.month_of(self.from).min(self.from.plus_millis(-8 * DAY_MS)), QUARTERS_OF_AN_HOUR),
@@ -426,7 +426,35 @@ impl Past<'_> {
                 then.push((known, n, Then::Used(at, counts)));
             }
         }
+        if self.kind.word != "usage_anomaly" {
+            return Ok(());
+        }
+        // What is usual matters only where an hour was above the floor.
+        let loud = |used: &BTreeMap<i64, Counts>| {
+            used.keys().any(|quarter| {
+                let hour = used.range(quarter - QUARTERS_OF_AN_HOUR + 1..=*quarter);
+                self.is_above_floor(&hour.fold(Counts::default(), |sum, (_, counts)| sum + *counts))
+            })
+        };
+        let ids: Vec<DeviceId> =
+            ids.into_iter().zip(used.iter()).filter(|(_, used)| loud(used)).map(|(id, _)| id).collect();
+        let (from, to) = (self.from.plus_millis(-USUAL_MS), before);
+        for (id, at, counts) in self.store.used_in_parts(&ids, from, to, QUARTERS_OF_AN_HOUR).await? {
+            if let Some(used) = place.get(&id).and_then(|n| used.get_mut(*n)) {
+                // The hour of the beginning may be in both.
+                used.entry(at.0.div_euclid(protocol::QUARTER_MILLIS)).or_insert(counts);
+            }
+        }
         Ok(())
+    }
+
+    /// Whether an hour is one that [`kinds`] asks about.
+    fn is_above_floor(&self, hour: &Counts) -> bool {
+        #[expect(clippy::cast_precision_loss, reason = "money and tokens as people read them")]
+        let (spent, tokens) = (hour.spent_nano_usd() as f64, hour.tokens() as f64);
+        let value =
+            |word: &str| self.body.values.get(word).and_then(serde_json::Value::as_f64).unwrap_or(0.0);
+        spent > value("usd") * 1e9 || tokens > value("tokens")
     }
 
     async fn series(

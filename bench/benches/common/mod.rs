@@ -27,7 +27,7 @@ impl World {
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let (dir, clock) = (TempDir::new().unwrap(), Clock::manual(NOW));
         let config = store::Config {
-            datadir.path().to_owned(),
+            data_dir: dir.path().to_owned(),
             create: true,
             topic_root: TopicRoot::default(),
             readers: 3,
