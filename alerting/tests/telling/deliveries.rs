@@ -154,7 +154,11 @@ async fn what_is_to_be_told_arrives_in_order() {
     world.store.add_deliveries(&[to(&channel, "n5", Occasion::Fired)]).await.unwrap();
     world.done("n5").await;
     assert_eq!(ids(&server), ["n5"]);
-    let sent = DeliveryFilter { channel: Some(channel), states: vec![DeliveryState::Sent], ..DeliveryFilter::default() };
+    let sent = DeliveryFilter {
+        channel: Some(channel),
+        states: vec![DeliveryState::Sent],
+        ..DeliveryFilter::default()
+    };
     assert_eq!(world.log(sent).await.len(), 6);
     assert_eq!(world.log(DeliveryFilter { alert: Some(1), ..DeliveryFilter::default() }).await.len(), 0);
     world.stop().await;
