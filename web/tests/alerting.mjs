@@ -144,6 +144,11 @@ test('another page that is open shows a change by itself, and a change of what w
   await ruleOf(page, 'gateway_hung').locator('.sw2').click();
   await until('it is off there, too', async () => (await ruleOf(other.page, 'gateway_hung').locator('.sw2').getAttribute('aria-checked')) === 'false');
   await other.close();
+  // The words of another language come while the page is open.
+  await page.locator('.lang button').first().click();
+  await ruleOf(page, 'gateway_hung').filter({ hasText: '全部设备的网关' }).waitFor();
+  await page.locator('.lang button').last().click();
+  await ruleOf(page, 'gateway_hung').filter({ hasText: 'When the gateway of any device' }).waitFor();
   await close();
 });
 
