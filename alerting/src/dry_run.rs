@@ -34,8 +34,10 @@ const DISK_STEPS: usize = 36;
 const RSS_STEPS: usize = 6;
 /// How much of what is measured a line must explain.
 const FIT: f64 = 0.6;
-/// Of usage, so much before the beginning is needed: what is usual, and what a month had before.
-const USAGE_BEFORE_MS: i64 = 36 * DAY_MS;
+/// What is usual is known from so long before.
+const USUAL_MS: i64 = 36 * DAY_MS;
+/// What a budget adds up is looked at by the hour.
+const QUARTERS_OF_AN_HOUR: i64 = 4;
 
 /// Why there is no dry run.
 #[derive(Debug, thiserror::Error)]
@@ -95,7 +97,7 @@ enum Then {
     Measured(Box<Sample>),
     Happened(Box<Happened>),
     Error(Box<ErrorTold>),
-    Used(Counts),
+    Used(Timestamp, Counts),
     Trend(crate::facts::Trend),
 }
 
@@ -175,11 +177,9 @@ pub async fn dry_run(store: &Store, word: &str, body: &RuleBody, days: u32) -> R
             }
         }
         Source::Usage => {
-            for ((n, device), (used, humans)) in
-                devices.iter().enumerate().zip(used.iter_mut().zip(&mut humans))
-            {
-                *used = past.usage(n, device.id, &mut then).await?;
-                if kind.word == "idle_burn" {
+            past.usage(&devices, &zone, &mut used, &mut then).await?;
+            if kind.word == "idle_burn" {
+                for (device, humans) in devices.iter().zip(&mut humans) {
                     *humans = store.human_quarters(device.id, past.from.plus_millis(-3 * DAY_MS)).await?;
                 }
             }
@@ -402,21 +402,31 @@ impl Past<'_> {
 
     async fn usage(
         &self,
-        n: usize,
-        device: DeviceId,
+        devices: &[Arc<Device>],
+        zone: &Zone,
+        used: &mut [BTreeMap<i64, Counts>],
         then: &mut Vec<(Timestamp, usize, Then)>,
-    ) -> Result<BTreeMap<i64, Counts>, Error> {
-        let quarters = self.store.quarters(device, self.from.plus_millis(-USAGE_BEFORE_MS), self.to).await?;
-        let mut all = BTreeMap::new();
-        for (at, counts) in quarters {
-            all.insert(at.0.div_euclid(protocol::QUARTER_MILLIS), counts);
-            // A quarter is known at its end.
-            let known = at.plus_millis(protocol::QUARTER_MILLIS - 1);
+    ) -> Result<(), Error> {
+        let (before, quarters) = match self.kind.word {
+            "usage_anomaly" => (self.from.plus_millis(-USUAL_MS), 1),
+            "idle_burn" | "cache_collapse" => (self.from.plus_millis(-3 * DAY_MS), 1),
+            // The month that the beginning is in, and the week before.
+            _ => (zone.month_of(self.from).min(self.from.plus_millis(-8 * DAY_MS)), QUARTERS_OF_AN_HOUR),
+        };
+        let place = places(devices);
+        let ids: Vec<DeviceId> = devices.iter().map(|device| device.id).collect();
+        for (id, at, counts) in self.store.used_in_parts(&ids, before, self.to, quarters).await? {
+            let Some((n, used)) = place.get(&id).and_then(|n| Some((*n, used.get_mut(*n)?))) else {
+                continue;
+            };
+            used.insert(at.0.div_euclid(protocol::QUARTER_MILLIS), counts);
+            // A part is known at its end.
+            let known = at.plus_millis(quarters * protocol::QUARTER_MILLIS - 1);
             if known >= self.from && known < self.to {
-                then.push((known, n, Then::Used(counts)));
+                then.push((known, n, Then::Used(at, counts)));
             }
         }
-        Ok(all)
+        Ok(())
     }
 
     async fn series(
@@ -610,12 +620,16 @@ impl<'a> Replay<'a> {
                 Fact::Happened(id, *happened)
             }
             Then::Error(error) => Fact::Error(id, *error),
-            Then::Used(counts) => {
-                let oldest = at.0.div_euclid(protocol::QUARTER_MILLIS) - 3 * 96;
+            Then::Used(since, counts) => {
+                let quarter = since.0.div_euclid(protocol::QUARTER_MILLIS);
+                let oldest = quarter - 3 * 96;
                 let before = device.usage.take();
-                let mut recent = before.map(|usage| usage.recent.clone()).unwrap_or_default();
-                recent = recent.split_off(&oldest);
-                recent.insert(at.0.div_euclid(protocol::QUARTER_MILLIS), counts);
+                let mut recent: BTreeMap<i64, Counts> = before
+                    .iter()
+                    .flat_map(|usage| usage.recent.range(oldest..))
+                    .map(|(q, c)| (*q, *c))
+                    .collect();
+                recent.insert(quarter, counts);
                 device.usage = Some(Arc::new(DeviceUsage { total: Counts::default(), recent }));
                 Fact::Device(device.clone())
             }

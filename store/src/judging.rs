@@ -48,7 +48,7 @@ pub struct NumberedError {
     pub message: String,
     /// How many alike.
     pub count: u32,
-    /// The first of its group on any device.
+    /// The first of its group on any device. A crash is told as such and never the first of anything.
     pub first: bool,
 }
 
@@ -112,7 +112,7 @@ impl Store {
     pub async fn errors_after(&self, no: i64, limit: u32) -> Result<(Vec<NumberedError>, i64), Error> {
         let rows = sqlx::query(
             "SELECT e.no, e.at, e.received_at, e.fingerprint, e.message, e.count, e.level, d.id AS device,
-                coalesce(g.first_seen_at >= e.at, 0) AS first, coalesce(g.state = 'ignored', 0) AS ignored
+                coalesce(g.first_seen_at >= e.at AND e.level <> 'crash', 0) AS first, coalesce(g.state = 'ignored', 0) AS ignored
              FROM error_record e JOIN device d ON d.no = e.device_no
              LEFT JOIN error_group g ON g.fingerprint = e.fingerprint
              WHERE e.no > ? ORDER BY e.no LIMIT ?",
@@ -324,27 +324,38 @@ impl Store {
         Ok(groups.into_iter().filter_map(of).collect())
     }
 
-    /// What one device used in each quarter of an hour of a span.
-    pub async fn quarters(
+    /// What devices used in each part of a span: in quarters of an hour, or in as many of them together as `quarters` says.
+    /// By device, the parts in the order of time; a part is named by its beginning.
+    pub async fn used_in_parts(
         &self,
-        device: DeviceId,
+        devices: &[DeviceId],
         from: Timestamp,
         to: Timestamp,
-    ) -> Result<Vec<(Timestamp, Counts)>, Error> {
-        let asked = UsageQuery {
-            from,
-            to,
-            zone: Zone::utc(),
-            by: UsageBy::Quarter,
-            then_by: None,
-            filter: UsageFilter { devices: Some(vec![device]), ..UsageFilter::default() },
-            limit: 1,
+        quarters: i64,
+    ) -> Result<Vec<(DeviceId, Timestamp, Counts)>, Error> {
+        let (ids, numbers): (Vec<DeviceId>, Vec<i64>) = {
+            let fleet = lock(&self.inner.fleet);
+            devices.iter().filter_map(|id| fleet.devices.get(id)).map(|device| (device.id, device.no)).unzip()
         };
-        let rows = self.usage_by_time(&asked).await?;
-        Ok(rows
-            .into_iter()
-            .map(|(key, counts)| (Timestamp(key.parse::<i64>().unwrap_or(0) * 1000), counts))
-            .collect())
+        // A device's rows lie together in the order of time: no sorting, and nothing is looked at twice.
+        let sql = format!(
+            "SELECT j.key, u.quarter / ?4 * ?4 AS part, {} FROM json_each(?1) j
+             CROSS JOIN usage u ON u.device_no = j.value
+             WHERE u.quarter >= ?2 AND u.quarter < ?3 AND u.counted GROUP BY j.key, part",
+            crate::usage::sums()
+        );
+        let quarter = |at: Timestamp| at.0.div_euclid(QUARTER_MILLIS);
+        let query = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(serde_json::to_string(&numbers).unwrap_or_default())
+            .bind(quarter(from))
+            .bind(quarter(to))
+            .bind(quarters.max(1));
+        let rows = self.reader().await?.fetch_all("adding up what was used", query).await?;
+        let part = |row: &sqlx::sqlite::SqliteRow| {
+            let place = usize::try_from(row.get::<i64, _>(0)).ok()?;
+            Some((*ids.get(place)?, Timestamp(row.get::<i64, _>(1) * QUARTER_MILLIS), Counts::at(row, 2)))
+        };
+        Ok(rows.iter().filter_map(part).collect())
     }
 
     /// The quarters of an hour in which somebody spoke to a device's OpenClaw since a moment: the end of each, in order.
@@ -366,7 +377,7 @@ impl Store {
     pub async fn error_minutes(&self, from: Timestamp, to: Timestamp) -> Result<Vec<ErrorMinute>, Error> {
         let query = sqlx::query(
             "SELECT d.id AS device, e.at / 60000 AS minute, e.fingerprint, sum(e.count) AS n,
-                min(substr(e.message, 1, 300)) AS message, max(coalesce(g.first_seen_at >= e.at, 0)) AS first
+                min(substr(e.message, 1, 300)) AS message, max(coalesce(g.first_seen_at >= e.at AND e.level <> 'crash', 0)) AS first
              FROM error_record e JOIN device d ON d.no = e.device_no
              LEFT JOIN error_group g ON g.fingerprint = e.fingerprint
              WHERE e.at >= ? AND e.at < ? AND e.level IN ('error', 'exception', 'crash')

@@ -482,10 +482,10 @@ mod tests {
             let problems = cpu.check(&body);
             assert!(problems.iter().any(|(word, _)| word == field), "{field}: {problems:?}");
         };
-        check(|b| _ = b.values.insert("level".into(), json!(101)), "level");
-        check(|b| _ = b.values.insert("level".into(), json!("much")), "level");
-        check(|b| _ = b.values.insert("clear".into(), json!(95)), "clear");
-        check(|b| _ = b.values.insert("colour".into(), json!(1)), "colour");
+        check(|b| drop(b.values.insert("level".into(), json!(101))), "level");
+        check(|b| drop(b.values.insert("level".into(), json!("much"))), "level");
+        check(|b| drop(b.values.insert("clear".into(), json!(95))), "clear");
+        check(|b| drop(b.values.insert("colour".into(), json!(1))), "colour");
         check(|b| b.for_s = 700_000, "for_s");
         check(|b| b.remind_s = Some(1), "remind_s");
         check(|b| b.steps = vec![Step { severity: Severity::Info, level: None, after_s: Some(1) }], "steps");

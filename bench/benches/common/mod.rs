@@ -42,6 +42,23 @@ impl World {
         Self { runtime, store, devices, clock, _dir: dir }
     }
 
+    /// A store that something was written into past its memory.
+    pub fn filled<F: Future<Output = ()>>(fill: impl FnOnce(Store) -> F) -> Self {
+        let world = Self::new(0);
+        let config = store::Config {
+            data_dir: world._dir.path().to_owned(),
+            create: true,
+            topic_root: TopicRoot::default(),
+            readers: 3,
+        };
+        let again = world.runtime.block_on(async {
+            fill(world.store.clone()).await;
+            world.store.close().await;
+            Store::open(config, world.clock.clone()).await.unwrap()
+        });
+        Self { store: again, ..world }
+    }
+
     /// The report number `seq` of each device.
     pub fn round(&self, seq: u64) -> Vec<Record> {
         let at = NOW.plus_millis(i64::try_from(seq).unwrap() * 30_000);

@@ -48,6 +48,13 @@ macro_rules! counts {
                 Self { $($name: row.get(stringify!($name)),)* }
             }
 
+            /// The same by place, for many rows: the first of the columns, in the order of [`sums`], is at `first`.
+            pub(crate) fn at(row: &SqliteRow, first: usize) -> Self {
+                let mut places = first..;
+                let mut next = || places.next().map_or(0, |place| row.get(place));
+                Self { $($name: next(),)* }
+            }
+
             fn fields(&self) -> impl Iterator<Item = i64> {
                 [$(self.$name,)*].into_iter()
             }
@@ -65,7 +72,7 @@ counts! {
 }
 
 /// All columns added up, each under its own name.
-fn sums() -> String {
+pub(crate) fn sums() -> String {
     let sum = |name: &&str| format!("coalesce(sum({name}), 0) AS {name}");
     COLUMNS.iter().map(sum).collect::<Vec<_>>().join(", ")
 }
