@@ -131,7 +131,7 @@ struct Past {
     /// Billionths of a dollar that were spent, and before.
     spent: i64,
     spent_before: i64,
-    /// Tokens that were used, and those of them that nobody knows a price for.
+    /// tokens that were used, and those of them that nobody knows a price for.
     tokens: i64,
     unpriced: i64,
     /// Those that cost most: name, billionths of a dollar, tokens.
@@ -356,7 +356,7 @@ fn cost_line(past: &Past) -> Said {
     let spent = dollars(now);
     said(
         format!("Cost: {spent}{}; {used} tokens{}", change.en, unpriced.en),
-        format!("费用：{spent}{}；{used} Token{}", change.zh, unpriced.zh),
+        format!("费用：{spent}{}；{used} token{}", change.zh, unpriced.zh),
     )
 }
 
@@ -533,7 +533,7 @@ mod tests {
                 "Upgraded: 1: lab 2026.1.2 → 2026.1.3",
             ],
             &[
-                "费用：$12.40，较上期（$9.47）增加 31%；4.1M Token，其中 120K 未定价",
+                "费用：$12.40，较上期（$9.47）增加 31%；4.1M token，其中 120K 未定价",
                 "按设备：hk-edge-02 $5.10 · lab $0.00",
                 "按模型：anthropic/opus $9.00",
                 "告警：4 条（紧急 2 条）：网关停止 × 3 · 设备离线 × 1；目前 1 条未恢复",

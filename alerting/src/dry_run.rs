@@ -696,13 +696,15 @@ impl<'a> Replay<'a> {
                 }
                 What::Resolved => {
                     let known = open.remove(&step.key).and_then(|at| moments.get_mut(at));
-                    known.into_iter().for_each(|moment| moment.to = Some(step.at));
+                    if let Some(moment) = known {
+                        moment.to = Some(step.at);
+                    }
                 }
                 _ => {
                     let known = open.get(&step.key).and_then(|at| moments.get_mut(*at));
-                    known
-                        .into_iter()
-                        .for_each(|moment| moment.severity = moment.severity.min(step.telling.severity));
+                    if let Some(moment) = known {
+                        moment.severity = moment.severity.min(step.telling.severity);
+                    }
                 }
             }
         }

@@ -511,12 +511,11 @@ impl Engine {
                 break;
             }
             self.wakes.pop();
-            if self.woken.get(&(rule, device)).is_some_and(|soonest| *soonest <= at) {
-                self.woken.remove(&(rule, device));
-            } else {
-                // An earlier one has judged it, and asked for another time.
+            // If not, an earlier one has judged it, and asked for another time.
+            if self.woken.get(&(rule, device)).is_none_or(|soonest| *soonest > at) {
                 continue;
             }
+            self.woken.remove(&(rule, device));
             self.judge(rule, device, now, out);
         }
     }
@@ -729,7 +728,8 @@ impl Engine {
         out: &mut Vec<Transition>,
     ) {
         let pending = self.pending_of(key.rule);
-        let group = key.device.and_then(|id| fold::group(&self.world, self.scope_of(key.rule), &pending, id));
+        let scope = self.scope_of(key.rule);
+        let group = key.device.and_then(|id| fold::group(&self.world, &scope, &pending, id));
         let Some(group) = group else {
             self.fire(key, kind, since, so, now, out);
             return;

@@ -486,7 +486,7 @@ impl World {
             }
         }
         self.versions.retain(|(_, count)| *count > 0);
-        self.versions.sort_by(|(a, _), (b, _)| parts(b).cmp(&parts(a)));
+        self.versions.sort_by_cached_key(|(version, _)| std::cmp::Reverse(parts(version)));
     }
 
     fn group(&mut self, id: DeviceId, error: &ErrorTold) {

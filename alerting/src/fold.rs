@@ -83,7 +83,7 @@ fn has(world: &World, id: DeviceId, common: &Common) -> bool {
 /// Those that were lost together with a device, if they are many: `pending` are all that are lost and not told of.
 pub(crate) fn group(
     world: &World,
-    scope: Scope,
+    scope: &Scope,
     pending: &[(DeviceId, Timestamp)],
     id: DeviceId,
 ) -> Option<Group> {
@@ -106,7 +106,7 @@ pub(crate) fn group(
         return None;
     }
     let ids: Vec<DeviceId> = chain.iter().map(|(id, _)| *id).collect();
-    let still = world.within(&scope).filter(|known| known.now.online == Some(true)).count();
+    let still = world.within(scope).filter(|known| known.now.online == Some(true)).count();
     #[expect(clippy::cast_precision_loss, reason = "a share of devices")]
     let share = ids.len() as f64 / (ids.len() + still) as f64;
     let common = if share >= SHARE {

@@ -15,7 +15,7 @@ use store::{
     AlertingSettings, Change, Channel, ChannelBody, Error, Judged, NumberedError, NumberedEvent, Severity,
     Store, Zone,
 };
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -49,6 +49,11 @@ const FEWEST_BLIPS: usize = 3;
 const HUMAN_DAYS: i64 = 30;
 /// Rows of one question.
 const AT_ONCE: u32 = 5_000;
+/// What could not be looked up is asked again after this.
+const ASK_AGAIN: Duration = Duration::from_mins(10);
+/// What is over is kept for so long, and forgotten in such steps.
+const KEEP_DAYS: i64 = 400;
+const FORGET_STEP: u32 = 500;
 /// Questions for errors at a start.
 const MOST_PAGES: usize = 20;
 /// A topic for whoever subscribes, and a log file.
@@ -79,6 +84,8 @@ pub struct Judge {
     /// Devices whose news wait.
     changed: BTreeSet<DeviceId>,
     acknowledged: HashSet<String>,
+    /// What could not be looked up, and when. As many as there are devices at most.
+    unanswered: HashMap<Want, Instant>,
 }
 
 impl Judge {
@@ -117,6 +124,7 @@ impl Judge {
             audits_at: Timestamp(0),
             changed: BTreeSet::new(),
             acknowledged,
+            unanswered: HashMap::new(),
         })
     }
 
@@ -142,10 +150,18 @@ impl Judge {
                         Ok(change) => {
                             let mut changes = vec![change];
                             sleep(GATHER).await;
-                            while let Ok(change) = feed.try_recv() {
-                                changes.push(change);
+                            let behind = loop {
+                                match feed.try_recv() {
+                                    Ok(change) => changes.push(change),
+                                    Err(TryRecvError::Lagged(_)) => break true,
+                                    Err(TryRecvError::Empty | TryRecvError::Closed) => break false,
+                                }
+                            };
+                            if behind {
+                                self.hear_everything().await;
+                            } else {
+                                self.hear(&changes).await;
                             }
-                            self.hear(&changes).await;
                         }
                         Err(RecvError::Lagged(_)) => self.hear_everything().await,
                         Err(RecvError::Closed) => return,
@@ -169,6 +185,7 @@ impl Judge {
                 if looked.elapsed() >= LOOK {
                     looked = Instant::now();
                     facts.push(Fact::Server((self.server.now)()));
+                    facts.extend(self.audits().await);
                 }
                 if slowly.elapsed() >= SLOWLY {
                     slowly = Instant::now();
@@ -176,6 +193,7 @@ impl Judge {
                         warn!(error = &error as &dyn std::error::Error, "trends could not be looked up");
                         vec![]
                     }));
+                    self.forget().await;
                 }
                 let write = remembered.elapsed() >= REMEMBER;
                 if write {
@@ -206,12 +224,14 @@ impl Judge {
         facts.push(Fact::Server((self.server.now)()));
         // What was judged already is known, what is new is judged with the rest.
         let before = self.judged;
-        let mut no = 0;
+        let (mut no, _) = self.store.news_before(past).await?;
         loop {
-            let events = self.store.events_after(no, past, AT_ONCE).await?;
-            let Some(last) = events.last() else { break };
-            no = last.no;
+            let (events, last) = self.store.events_after(no, AT_ONCE).await?;
             facts.extend(events.into_iter().map(happened));
+            if last == no {
+                break;
+            }
+            no = last;
         }
         self.judged.event_no = before.event_no.max(no);
         // The last hour or two one by one, what lies before only as numbers.
@@ -236,6 +256,7 @@ impl Judge {
         facts.extend(self.slowly().await?);
         let steps = self.engine.start(facts, now);
         self.write(steps, true).await;
+        self.tell_troubles().await;
         // More than fits into a start.
         self.news().await;
         Ok(())
@@ -329,15 +350,18 @@ impl Judge {
         Some(Fact::Acknowledged(now.into_iter().collect()))
     }
 
-    /// What happened since it was last looked: events, errors and audits.
+    /// What happened since it was last looked: events and errors.
     async fn news(&mut self) {
         loop {
-            let events = self.store.events_after(self.judged.event_no, Timestamp(0), AT_ONCE).await;
-            let errors = self.store.errors_after(self.judged.error_no, AT_ONCE).await;
-            let audits = self.store.audits_after(self.audits_at).await;
-            let (events, (errors, last_error), (audits, audits_at)) = match (events, errors, audits) {
-                (Ok(events), Ok(errors), Ok(audits)) => (events, errors, audits),
-                (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => {
+            let events = self.store.events_after(self.judged.event_no, AT_ONCE).await;
+            let errors = if self.store.newest_error() > self.judged.error_no {
+                self.store.errors_after(self.judged.error_no, AT_ONCE).await
+            } else {
+                Ok((vec![], self.judged.error_no))
+            };
+            let ((events, last_event), (errors, last_error)) = match (events, errors) {
+                (Ok(events), Ok(errors)) => (events, errors),
+                (Err(error), _) | (_, Err(error)) => {
                     warn!(
                         error = &error as &dyn std::error::Error,
                         "news could not be read, they are judged later"
@@ -345,21 +369,29 @@ impl Judge {
                     return;
                 }
             };
-            let full =
-                events.len() >= AT_ONCE as usize || last_error - self.judged.error_no >= i64::from(AT_ONCE);
-            let any = !events.is_empty() || !audits.is_empty() || last_error != self.judged.error_no;
-            if !any {
+            if (last_event, last_error) == (self.judged.event_no, self.judged.error_no) {
                 return;
             }
-            self.judged.event_no = events.last().map_or(self.judged.event_no, |event| event.no);
-            self.judged.error_no = last_error;
-            self.audits_at = audits_at;
-            let facts = events.into_iter().map(happened).chain(errors.into_iter().map(error_told));
-            let facts: Vec<Fact> = facts.chain(audits.into_iter().map(findings)).collect();
-            // How far was read is written with what follows, also when nothing does.
+            (self.judged.event_no, self.judged.error_no) = (last_event, last_error);
+            let facts = events.into_iter().map(happened).chain(errors.into_iter().map(error_told)).collect();
+            // How far was read is written with what follows.
             self.step(facts, true).await;
-            if !full {
-                return;
+        }
+    }
+
+    /// Audits that devices have told since it was last looked.
+    async fn audits(&mut self) -> Vec<Fact> {
+        match self.store.audits_after(self.audits_at).await {
+            Ok((audits, newest)) => {
+                self.audits_at = newest;
+                audits.into_iter().map(findings).collect()
+            }
+            Err(error) => {
+                warn!(
+                    error = &error as &dyn std::error::Error,
+                    "audits could not be read, they are judged later"
+                );
+                vec![]
             }
         }
     }
@@ -396,18 +428,37 @@ impl Judge {
         Ok(blips.chain(trends).chain([Fact::Keys(keys.collect())]).collect())
     }
 
-    /// Looks up what the engine asks for.
+    /// Forgets what is over for long.
+    async fn forget(&self) {
+        let before = self.store.clock().now().plus_millis(-KEEP_DAYS * DAY_MS);
+        let forget = async {
+            while self.store.expire_alerts(before, FORGET_STEP).await? > 0 {
+                sleep(GATHER).await;
+            }
+            self.store.expire_pauses(before).await
+        };
+        if let Err(error) = forget.await {
+            warn!(error = &error as &dyn std::error::Error, "old alerts could not be forgotten");
+        }
+    }
+
+    /// Looks up what the engine asks for. What took too long is not asked again at once: it would take as long.
     async fn look_up(&mut self) {
         let wants = self.engine.take_wants();
         if wants.is_empty() {
             return;
         }
+        self.unanswered.retain(|_, at| at.elapsed() < ASK_AGAIN);
         let mut facts = Vec::new();
         for want in wants {
+            if self.unanswered.contains_key(&want) {
+                continue;
+            }
             match self.answer(want).await {
                 Ok(fact) => facts.push(fact),
                 Err(error) => {
-                    warn!(error = &error as &dyn std::error::Error, "what is usual could not be looked up")
+                    warn!(error = &error as &dyn std::error::Error, "what is usual could not be looked up");
+                    self.unanswered.insert(want, Instant::now());
                 }
             }
         }

@@ -45,7 +45,8 @@ pub(crate) fn notification(
         occasion: occasion(step.what),
         at: step.at,
         alert: None,
-        rule: Some(step.kind.to_owned()),
+        // Of a rule that is gone nothing is known any more.
+        rule: (!step.kind.is_empty()).then(|| step.kind.to_owned()),
         severity: step.telling.severity,
         title: step.telling.title.clone(),
         detail: step.telling.detail.clone(),
@@ -70,7 +71,8 @@ fn id(step: &Transition, channel: &str) -> String {
         hash.update(part.as_bytes());
         hash.update([0]);
     }
-    hash.finalize().iter().take(ID_BYTES).map(|byte| format!("{byte:02x}")).collect()
+    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or('0');
+    hash.finalize().iter().take(ID_BYTES).flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// Whether a channel takes what a rule says. One that fails is not told that it does.

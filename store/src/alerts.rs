@@ -545,6 +545,20 @@ impl Store {
         Ok(())
     }
 
+    /// Forgets alerts that were over before a moment, at most so many: how many went.
+    pub async fn expire_alerts(&self, before: Timestamp, limit: u32) -> Result<u64, Error> {
+        let done = sqlx::query(
+            "DELETE FROM alert WHERE no IN
+                (SELECT no FROM alert WHERE fired_at < ?1 AND resolved_at < ?1 ORDER BY fired_at LIMIT ?2)",
+        )
+        .bind(before.0)
+        .bind(limit)
+        .execute(&self.inner.writer)
+        .await
+        .doing("forgetting old alerts")?;
+        Ok(done.rows_affected())
+    }
+
     /// The alerts that fire and are judged by a rule.
     pub async fn firing_alerts(&self) -> Result<Vec<FiringAlert>, Error> {
         let rows = sqlx::query("SELECT * FROM alert WHERE resolved_at IS NULL AND key IS NOT NULL")

@@ -79,23 +79,31 @@ pub struct Trend {
 }
 
 impl Store {
-    /// What happened on devices with a number above this one, and at this time or later, oldest first; no activities.
-    pub async fn events_after(
-        &self,
-        no: i64,
-        since: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<NumberedEvent>, Error> {
+    /// What happened on devices with a number above this one, oldest first; no activities. With the highest number that was
+    /// looked at, of whichever kind.
+    pub async fn events_after(&self, no: i64, limit: u32) -> Result<(Vec<NumberedEvent>, i64), Error> {
+        let doing = "reading news of devices";
+        let readers = &self.inner.readers;
+        // Asked first: what comes in between is looked at the next time.
+        let newest: i64 = sqlx::query_scalar("SELECT coalesce(max(no), 0) FROM event")
+            .fetch_one(readers)
+            .await
+            .doing(doing)?;
+        if newest <= no {
+            return Ok((vec![], no));
+        }
         let rows = sqlx::query(
             "SELECT e.*, d.id AS device FROM event e JOIN device d ON d.no = e.device_no
-             WHERE e.no > ? AND e.kind <> 'activity' AND e.received_at >= ? ORDER BY e.no LIMIT ?",
+             WHERE e.no > ? AND e.no <= ? AND e.kind <> 'activity' ORDER BY e.no LIMIT ?",
         )
         .bind(no)
-        .bind(since.0)
+        .bind(newest)
         .bind(limit)
-        .fetch_all(&self.inner.readers)
+        .fetch_all(readers)
         .await
-        .doing("reading news of devices")?;
+        .doing(doing)?;
+        let full = u32::try_from(rows.len()).is_ok_and(|n| n >= limit);
+        let last = rows.last().filter(|_| full).map_or(newest, |row| row.get("no"));
         let numbered = |row: &sqlx::sqlite::SqliteRow| {
             Some(NumberedEvent {
                 no: row.get("no"),
@@ -104,7 +112,7 @@ impl Store {
                 event: event(row)?,
             })
         };
-        Ok(rows.iter().filter_map(numbered).collect())
+        Ok((rows.iter().filter_map(numbered).collect(), last))
     }
 
     /// Errors with a number above this one, oldest first: no warnings, and none of groups that somebody ignores. With the

@@ -23,7 +23,7 @@ pub(super) const KIND: ChannelKind = ChannelKind {
     name: ("DingTalk robot", "钉钉群机器人"),
     help: (
         "In the group: add a custom robot with signing, and copy its webhook address and secret. With keywords instead, use OpenClaw: it stands in every message.",
-        "在群设置中添加自定义机器人，安全设置选择“加签”，复制 Webhook 地址和密钥。若选择自定义关键词，请填 OpenClaw，每条消息都含有它。",
+        "在群设置中添加自定义机器人，安全设置选择「加签」，复制 Webhook 地址和密钥。若选择自定义关键词，请填 OpenClaw，每条消息都含有它。",
     ),
     own: &[
         Field {

@@ -12,6 +12,7 @@ use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsPar
 use lettre::transport::smtp::extension::ClientId;
 use lettre::transport::smtp::response::Response;
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport as _, Message as Mail, Tokio1Executor};
+use tokio::time::timeout;
 
 use super::form::Form;
 use super::http::Web;
@@ -23,8 +24,8 @@ use super::{
     Problem, Sending,
 };
 
-/// How long the server may take for each command.
-const LIMIT: Duration = Duration::from_secs(10);
+/// How long the server may take for a mail: less than an attempt, so that it ends in words about it.
+const LIMIT: Duration = Duration::from_secs(15);
 const RECIPIENTS: usize = 20;
 /// Addresses of the server that are tried.
 const ADDRESSES: usize = 3;
@@ -207,7 +208,11 @@ impl Email {
     ) -> Result<Response, Failed> {
         let envelope = Envelope::new(Some(self.from.email.clone()), to);
         let envelope = envelope.map_err(|error| Failed::new(Fault::Settings, error.to_string()))?;
-        transport.send_raw(&envelope, mail).await.map_err(|error| self.failed(&error))
+        // The transport's own limit is only that of connecting.
+        match timeout(LIMIT, transport.send_raw(&envelope, mail)).await {
+            Ok(sent) => sent.map_err(|error| self.failed(&error)),
+            Err(_) => Err(Failed::new(Fault::Channel, format!("{}: no answer in time", self.host))),
+        }
     }
 
     /// To addresses that were just looked at, under the name that the certificate must have.

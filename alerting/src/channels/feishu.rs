@@ -21,7 +21,7 @@ pub(super) const KIND: ChannelKind = ChannelKind {
     name: ("Feishu / Lark robot", "飞书群机器人"),
     help: (
         "In the group's settings: add a custom bot with a signature, and copy its webhook address and secret. With keywords instead, use OpenClaw: it stands in every message.",
-        "在群设置中添加自定义机器人，安全设置选择“签名校验”，复制 Webhook 地址和密钥。若选择自定义关键词，请填 OpenClaw，每条消息都含有它。",
+        "在群设置中添加自定义机器人，安全设置选择「签名校验」，复制 Webhook 地址和密钥。若选择自定义关键词，请填 OpenClaw，每条消息都含有它。",
     ),
     own: &[
         Field {

@@ -166,8 +166,11 @@ pub struct Problem {
 }
 
 impl Problem {
-    fn new(field: &str, message: impl Into<String>) -> Self {
-        Self { field: field.to_owned(), message: message.into() }
+    /// `message` becomes a sentence: some of them are of others.
+    fn new(field: &str, message: impl AsRef<str>) -> Self {
+        let mut letters = message.as_ref().trim_end_matches('.').chars();
+        let first = letters.next().into_iter().flat_map(char::to_uppercase);
+        Self { field: field.to_owned(), message: first.chain(letters).chain(['.']).collect() }
     }
 }
 
@@ -347,6 +350,7 @@ mod tests {
             }
             for (en, zh) in texts {
                 assert!(!en.is_empty() && !zh.is_empty(), "{}: {en} {zh}", kind.word);
+                assert!(!format!("{en}{zh}").contains(['“', '”', '‘', '’']), "{}: {en} {zh}", kind.word);
             }
         }
     }

@@ -65,7 +65,7 @@ pub(super) const KIND: ChannelKind = ChannelKind {
             label: ("Secret for the signature", "签名密钥"),
             help: Some((
                 "Adds X-OpenClaw-Watch-Signature: t=TIME,v1=HEX, where HEX is HMAC-SHA256 of \"TIME.BODY\".",
-                "添加请求头 X-OpenClaw-Watch-Signature: t=时间,v1=十六进制；后者为“时间.正文”的 HMAC-SHA256。",
+                "添加请求头 X-OpenClaw-Watch-Signature: t=时间,v1=十六进制；后者为「时间.正文」的 HMAC-SHA256。",
             )),
             kind: FieldKind::Secret,
             ..Field::EMPTY

@@ -61,5 +61,5 @@ fn notification(at: Timestamp) -> Notification {
 pub(super) fn told(problems: &[Problem]) -> String {
     let each: Vec<String> =
         problems.iter().map(|Problem { field, message }| format!("{field}: {message}")).collect();
-    format!("the settings cannot be used: {}", each.join("; "))
+    format!("the settings cannot be used: {}", each.join(" "))
 }

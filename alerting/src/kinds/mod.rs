@@ -77,6 +77,10 @@ pub struct Field {
 
 /// A kind of rule.
 #[derive(Debug, Clone, Copy)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each says something of its own, and they do not exclude each other"
+)]
 pub struct Kind {
     /// The word for it.
     pub word: &'static str,
@@ -191,7 +195,7 @@ impl Kind {
             match self.fields.iter().find(|field| field.word == word) {
                 Some(field) => problems.extend(field.check(value).map(|problem| (word.clone(), problem))),
                 None => {
-                    problems.push((word.clone(), format!("A rule of kind {} has no such value.", self.word)))
+                    problems.push((word.clone(), format!("A rule of kind {} has no such value.", self.word)));
                 }
             }
         }

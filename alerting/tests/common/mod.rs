@@ -1,6 +1,6 @@
 //! A fleet whose time is moved by hand.
 
-#![allow(dead_code, reason = "not every test needs all of it")]
+#![allow(dead_code, unreachable_pub, reason = "a module of tests")]
 
 use std::sync::Arc;
 
@@ -277,10 +277,11 @@ impl Story {
     pub fn last(&self) -> &Transition {
         self.told.last().unwrap()
     }
+}
 
-    pub fn key(&self, rule: i64, n: usize) -> Key {
-        Key { rule, device: Some(id(n)), subject: String::new() }
-    }
+/// What a rule says of a device.
+pub fn key(rule: i64, n: usize) -> Key {
+    Key { rule, device: Some(id(n)), subject: String::new() }
 }
 
 /// A device that is well.

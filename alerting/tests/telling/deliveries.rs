@@ -260,7 +260,7 @@ async fn wrong_settings_are_told_at_once_and_mended_at_once() {
     let odd = add_channel(&world.store, "odd", "pigeon", "https://example.org").await;
     world.store.add_deliveries(&[to(&odd, "c", Occasion::Fired)]).await.unwrap();
     let failed = world.done("c").await;
-    assert!(failed.attempts[0].answer.contains("choose one of the kinds"), "{failed:?}");
+    assert!(failed.attempts[0].answer.contains("Choose one of the kinds"), "{failed:?}");
     world.store.remove_channel(&by(), &odd).await.unwrap();
     assert!(world.troubles.wait_for(Troubles::is_empty).await.is_ok());
     world.stop().await;

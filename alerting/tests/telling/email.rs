@@ -8,8 +8,10 @@ use alerting::Occasion;
 use alerting::channels::{Channel, Fault, Outside, Reach, Web, check};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::net::TcpListener;
 use tokio::process::{Child, ChildStdout, Command};
+use tokio_util::task::TaskTracker;
 
 struct Smtp {
     port: String,
@@ -169,6 +171,39 @@ async fn what_a_server_refuses_is_told_apart() {
     let arrived = tell(&both, &down(Occasion::Fired), None).await.unwrap();
     assert!(arrived.answer.starts_with("refused for nobody@example.org: "), "{}", arrived.answer);
     assert_eq!(server.mail().await["to"], json!(["bob@example.org"]));
+}
+
+/// Somebody who says this to whoever connects, and nothing more.
+async fn says(greeting: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    TaskTracker::new().spawn(async move {
+        let mut clients = Vec::new();
+        while let Ok((mut client, _)) = listener.accept().await {
+            client.write_all(greeting.as_bytes()).await.unwrap();
+            clients.push(client);
+        }
+    });
+    port
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_no_mail_server_is_asked_again_later() {
+    for greeting in
+        ["", "HTTP/1.1 400 Bad Request\r\n\r\n", "421 4.3.2 Shutting down\r\n", "SSH-2.0-OpenSSH_9.2\r\n"]
+    {
+        let port = says(greeting).await;
+        let pairs = [
+            ("host", "127.0.0.1"),
+            ("port", port.as_str()),
+            ("from", "a@example.org"),
+            ("to", "b@example.org"),
+            ("security", "none"),
+        ];
+        let failed = tell(&open("email", &pairs), &down(Occasion::Fired), None).await.unwrap_err();
+        assert_eq!(failed.fault, Fault::Channel, "{greeting}: {failed:?}");
+        assert!(failed.why.starts_with("127.0.0.1: "), "{}", failed.why);
+    }
 }
 
 #[test]

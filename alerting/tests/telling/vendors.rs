@@ -618,9 +618,9 @@ async fn a_webhook_is_written_by_its_template() {
         assert_eq!(problems[0].field, "template");
         assert!(problems[0].message.contains(says), "{template}: {}", problems[0].message);
     };
-    refused("{\"text\": {{ headlin | tojson }}}", "there is no headlin");
+    refused("{\"text\": {{ headlin | tojson }}}", "There is no headlin");
     refused("{\"text\": \"{{ headline }}\"}", "tojson");
-    refused("{% if %}", "line 1");
+    refused("{% if %}", "Line 1");
     refused("{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor %}", "fuel");
     refused("{% include '/etc/passwd' %}", "unknown statement");
     for headers in ["no colon", "Bad Name: x", "Host: other"] {

@@ -20,8 +20,8 @@ struct Case {
     calm: i64,
 }
 
-fn exit(outcome: GatewayOutcome) -> Option<GatewayExit> {
-    Some(GatewayExit { outcome, at: None, reason: None })
+fn exit(outcome: GatewayOutcome) -> GatewayExit {
+    GatewayExit { outcome, at: None, reason: None }
 }
 
 fn well(story: &mut Story) {
@@ -70,7 +70,7 @@ const CASES: &[Case] = &[
         so: |s| {
             s.gateway(0, |g| {
                 g.state = GatewayState::Stopped;
-                g.last_exit = exit(GatewayOutcome::CleanStop);
+                g.last_exit = Some(exit(GatewayOutcome::CleanStop));
             });
         },
         wait: 15 * MINUTE,
@@ -124,8 +124,8 @@ const CASES: &[Case] = &[
         severity: Severity::Warning,
         so: |s| {
             _ = s.gateway(0, |g| {
-                g.channels = vec![ClawChannel { name: "telegram".to_owned(), connected: Some(false) }]
-            })
+                g.channels = vec![ClawChannel { name: "telegram".to_owned(), connected: Some(false) }];
+            });
         },
         wait: 10 * MINUTE,
         not: well,
@@ -231,7 +231,7 @@ const CASES: &[Case] = &[
         kind: "disk_full",
         severity: Severity::Warning,
         so: |s| {
-            s.learn([Fact::Trend(id(0), Trend { disk_per_h: Some(f64::from(1 << 30)), ..Trend::default() })])
+            s.learn([Fact::Trend(id(0), Trend { disk_per_h: Some(f64::from(1 << 30)), ..Trend::default() })]);
         },
         wait: 0,
         not: |s| s.learn([Fact::Trend(id(0), Trend { disk_per_h: Some(-1.0), ..Trend::default() })]),
@@ -271,7 +271,7 @@ const CASES: &[Case] = &[
         kind: "agent_outdated",
         severity: Severity::Info,
         so: |s| {
-            server(s, |now| now.version = "0.2.0".to_owned());
+            server(s, |now| "0.2.0".clone_into(&mut now.version));
             for n in 1..5 {
                 s.change(n, |device| device.agent_version = Some("0.2.0".to_owned()));
             }
@@ -362,7 +362,11 @@ const CASES: &[Case] = &[
         kind: "key_unused",
         severity: Severity::Info,
         so: |s| {
-            s.learn([Fact::Keys(vec![("k".to_owned(), "old phone".to_owned(), NOON.plus_millis(-91 * DAY))])])
+            s.learn([Fact::Keys(vec![(
+                "k".to_owned(),
+                "old phone".to_owned(),
+                NOON.plus_millis(-91 * DAY),
+            )])]);
         },
         wait: 0,
         not: |s| s.learn([Fact::Keys(vec![])]),

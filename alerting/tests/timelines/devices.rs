@@ -107,7 +107,7 @@ fn a_host_that_is_gone_explains_what_else_is_wrong_with_it() {
     story.gateway(0, |g| g.state = GatewayState::Stopped);
     story.lose(0).pass(5 * MINUTE).expect(&[("offline", Fired, Error)]);
     let memory = story.firing().into_iter().find(|alert| alert.kind == "memory").unwrap();
-    assert_eq!(memory.hidden_by, Some(story.key(1, 0)));
+    assert_eq!(memory.hidden_by, Some(key(1, 0)));
     // Back, and the gateway is still down: now that is what is wrong.
     story.back(0).expect(&[("offline", Resolved, Error)]);
     story.pass(30 * SECOND).expect(&[("gateway_down", Fired, Critical)]);
@@ -124,7 +124,7 @@ fn a_crash_is_told_at_once_and_the_gateway_that_stays_down_explains_it() {
         Critical,
     )]);
     let crash = story.firing().into_iter().find(|alert| alert.kind == "gateway_crash").unwrap();
-    assert_eq!(crash.hidden_by, Some(story.key(2, 0)));
+    assert_eq!(crash.hidden_by, Some(key(2, 0)));
     story.gateway(0, |g| g.state = GatewayState::Running).expect(&[("gateway_down", Resolved, Critical)]);
     story.pass(10 * MINUTE).expect(&[("gateway_crash", Resolved, Error)]);
 }
@@ -238,8 +238,8 @@ fn reminders_come_until_somebody_takes_note() {
     let mut story = Story::new(&[reminded]);
     story.gateway(0, |g| g.state = GatewayState::Hung).pass(MINUTE).expect(&[("gateway_hung", Fired, Error)]);
     story.pass(20 * MINUTE).expect(&[("gateway_hung", Reminder, Error), ("gateway_hung", Reminder, Error)]);
-    let key = story.key(1, 0).to_string();
-    story.learn([Fact::Acknowledged(vec![key])]);
+    let known = key(1, 0).to_string();
+    story.learn([Fact::Acknowledged(vec![known])]);
     story.pass(HOUR).expect(&[]);
     story.learn([Fact::Acknowledged(vec![])]);
     story.gateway(0, |_| {}).expect(&[("gateway_hung", Reminder, Error)]);

@@ -36,7 +36,7 @@ fn all_of_a_fleet_at_once_are_one_alert_that_changes_in_place() {
     story.back(499).expect(&[("offline", Resolved, Error)]);
     // One that is lost later is one that is lost.
     story.pass(DAY).lose(7).pass(MINUTE).expect(&[("offline", Fired, Error)]);
-    assert_eq!(story.last().key, story.key(1, 7));
+    assert_eq!(story.last().key, key(1, 7));
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn what_shares_a_tag_is_folded_and_the_others_are_not() {
     story.expect(&[("offline", Fired, Error)]);
     assert_eq!(story.last().members.len(), 8);
     story.lose(8).pass(MINUTE).expect(&[("offline", Fired, Error)]);
-    assert_eq!(story.last().key, story.key(1, 8));
+    assert_eq!(story.last().key, key(1, 8));
 }
 
 #[test]

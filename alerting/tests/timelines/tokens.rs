@@ -82,7 +82,7 @@ fn one_device_may_have_a_budget_of_its_own() {
     let mut story = Story::of(2, &[own]);
     story.uses(0, 700_000, 0.0).uses(1, 700_000, 0.0).expect(&[]);
     story.uses(1, 150_000, 0.0).expect(&[("device_budget", Fired, Warning)]);
-    assert_eq!(story.last().key, story.key(1, 1));
+    assert_eq!(story.last().key, key(1, 1));
     story.uses(1, 150_000, 0.0).expect(&[("device_budget", Worse, Error)]);
 }
 

@@ -18,7 +18,7 @@ pub struct World {
     pub store: Store,
     pub devices: Vec<(DeviceId, SpoolId)>,
     pub clock: Clock,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl World {
@@ -27,7 +27,7 @@ impl World {
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let (dir, clock) = (TempDir::new().unwrap(), Clock::manual(NOW));
         let config = store::Config {
-            data_dir: dir.path().to_owned(),
+            datadir.path().to_owned(),
             create: true,
             topic_root: TopicRoot::default(),
             readers: 3,
@@ -39,14 +39,14 @@ impl World {
             (runtime.block_on(added).unwrap().unwrap().0, SpoolId::generate())
         };
         let devices = (0..devices).map(add).collect();
-        Self { runtime, store, devices, clock, _dir: dir }
+        Self { runtime, store, devices, clock, dir }
     }
 
     /// A store that something was written into past its memory.
     pub fn filled<F: Future<Output = ()>>(fill: impl FnOnce(Store) -> F) -> Self {
         let world = Self::new(0);
         let config = store::Config {
-            data_dir: world._dir.path().to_owned(),
+            data_dir: world.dir.path().to_owned(),
             create: true,
             topic_root: TopicRoot::default(),
             readers: 3,
