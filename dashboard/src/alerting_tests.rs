@@ -181,3 +181,32 @@ async fn a_silence_stands_on_the_alerts_that_it_hides() {
         assert_eq!(refused(&world, "post", "/pauses", pause(change.clone())).await, [field], "{change}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deliveries_tell_what_was_told_and_what_was_answered() {
+    let world = World::new().await;
+    let (_, all) = ask(&world, "get", "/deliveries", Value::Null).await;
+    let one = &all["items"][0];
+    assert_eq!((&one["channel_name"], &one["title"]["en"]), (&json!("ours"), &json!("down")));
+    assert_eq!((&one["device_name"], &one["state"]), (&json!("one"), &json!("waiting")));
+    assert_eq!((&one["attempts"][0]["answer"], &one["attempts"][0]["ok"]), (&json!("503"), &json!(false)));
+    for (query, count) in [
+        ("state=waiting,held", 1),
+        ("state=sent", 0),
+        ("occasion=fired", 1),
+        ("occasion=digest,test", 0),
+        ("alert=99", 0),
+        ("channel=nosuch", 0),
+    ] {
+        let (_, some) = ask(&world, "get", &format!("/deliveries?{query}"), Value::Null).await;
+        assert_eq!(some["items"].as_array().unwrap().len(), count, "{query}");
+    }
+    for (query, field) in [
+        ("state=lost", "state"),
+        ("occasion=party", "occasion"),
+        ("limit=201", "limit"),
+        ("cursor=x", "cursor"),
+    ] {
+        assert_eq!(refused(&world, "get", &format!("/deliveries?{query}"), Value::Null).await, [field]);
+    }
+}

@@ -10,8 +10,8 @@ use axum::{Router, body};
 use protocol::{Clock, DeviceId, KeyHash, Payload, Timestamp, TopicRoot};
 use serde_json::{Value, json};
 use store::{
-    Actor, ChannelBody, ChannelDraft, DeviceKind, Fact, NewKey, PauseBody, PauseKind, Record, RetainedRow,
-    Role, RuleBody, Said, Scope, Severity, Store, Telling, When,
+    Actor, ChannelBody, ChannelDraft, DeviceKind, Fact, NewDelivery, NewKey, PauseBody, PauseKind, Record,
+    RetainedRow, Role, RuleBody, Said, Scope, Severity, Store, Telling, When,
 };
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -264,6 +264,18 @@ impl World {
             secrets: BTreeMap::from([("token".to_owned(), CHANNEL_SECRET.to_owned())]),
         };
         let channel = store.add_channel(&by, "webhook", &channel).await.unwrap().unwrap().id;
+        let told = NewDelivery {
+            id: "d1".to_owned(),
+            channel: channel.clone(),
+            occasion: "fired",
+            body: json!({ "title": said("down"), "device": { "name": "one" } }).to_string(),
+            due_at: NOW,
+            held: None,
+        };
+        store.add_deliveries(&[told]).await.unwrap();
+        let attempt = store::Attempt { at: NOW, took_ms: 12, ok: false, answer: "503".to_owned() };
+        let again = store::AfterAttempt::Again(NOW.plus_millis(60_000));
+        store.note_attempt(1, &attempt, &again).await.unwrap();
         let pause = PauseBody {
             scope: Scope { devices: vec![device], tags: vec![] },
             rules: vec![],
@@ -665,7 +677,8 @@ async fn every_operation_answers_what_it_says_to_whom_it_says() {
     for list in lists {
         assert!(!answered[list].as_array().unwrap().is_empty(), "{list}");
     }
-    for list in ["list_errors", "list_error_groups", "list_fleet_events", "list_audit_log"] {
+    for list in ["list_errors", "list_error_groups", "list_fleet_events", "list_audit_log", "list_deliveries"]
+    {
         assert!(!answered[list]["items"].as_array().unwrap().is_empty(), "{list}");
     }
     let device = &answered["show_device"];

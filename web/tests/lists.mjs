@@ -90,7 +90,7 @@ test('a viewer sees all of it and decides nothing', async () => {
   const { page, close } = await open('/errors?view=groups', { user: 'guest' });
   await page.waitForSelector(byId('error-group'));
   assert.equal(await page.getByText('Resolve', { exact: true }).count(), 0);
-  await page.goto(`${server.url}/alerts`);
+  await page.goto(`${server.url}/alerts/history`);
   await page.waitForSelector(byId('alert'));
   assert.equal(await page.getByText('Acknowledge', { exact: true }).count(), 0);
   await page.goto(`${server.url}/audit-log`);
@@ -99,7 +99,7 @@ test('a viewer sees all of it and decides nothing', async () => {
 });
 
 test('taking note of an alert is kept, and written down', async () => {
-  const { page, close } = await open('/alerts');
+  const { page, close } = await open('/alerts/history');
   await page.waitForSelector(byId('alert'));
   const alert = page.locator(byId('alert')).filter({ has: page.getByText('Acknowledge', { exact: true }) }).first();
   const title = await alert.locator('b').first().textContent();
@@ -134,7 +134,7 @@ test('the spike leads to what is behind it, with the keyboard too', async () => 
 });
 
 test('texts of strangers are text everywhere', async () => {
-  for (const path of ['/cost?by=agent', '/cost?by=model', '/errors?q=hostile', '/errors?view=groups&q=hostile', '/outages', '/outages?view=uptime', '/security', '/security?view=devices', '/audit-log?action=device.', '/alerts']) {
+  for (const path of ['/cost?by=agent', '/cost?by=model', '/errors?q=hostile', '/errors?view=groups&q=hostile', '/outages', '/outages?view=uptime', '/security', '/security?view=devices', '/audit-log?action=device.', '/alerts', '/alerts/history', '/alerts/deliveries', '/alerts/channels', '/alerts/quiet']) {
     for (const size of [{ width: 1440, height: 900 }, { width: 390, height: 844 }]) {
       const { page, close } = await open(path, { size });
       await page.waitForTimeout(900);

@@ -2,8 +2,13 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
-import { en } from './en';
-import { zhCN } from './zh-CN';
+import { alertingEn } from './alerting.en';
+import { alertingZhCN } from './alerting.zh-CN';
+import { en as baseEn } from './en';
+import { zhCN as baseZhCN } from './zh-CN';
+
+const en = { ...baseEn, ...alertingEn };
+const zhCN = { ...baseZhCN, ...alertingZhCN };
 
 function shape(value: unknown, at = ''): string[] {
   if (typeof value === 'function') return [`${at}(${value.length})`];
@@ -72,7 +77,7 @@ describe('words', () => {
   });
 
   it('keep to the rules of Chinese typesetting', () => {
-    const text = readFileSync(join(import.meta.dirname, 'zh-CN.ts'), 'utf8');
+    const text = ['zh-CN.ts', 'alerting.zh-CN.ts'].map((name) => readFileSync(join(import.meta.dirname, name), 'utf8')).join('\n');
     for (const line of text.split('\n')) {
       if (!/[\u4e00-\u9fff]/.test(line) || line.trimStart().startsWith('//')) continue;
       const bare = line.replace(/\$\{[^}]*\}/g, '');

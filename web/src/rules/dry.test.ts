@@ -1,7 +1,8 @@
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import type { DryRunView } from '../api/types';
 import { dayStarts, marks, plot } from './dry';
-import { keyOf } from './try';
+import * as client from '../api/client';
+import { keyOf, tryRule } from './try';
 
 const run = (moments: [string, string | null][], series: DryRunView['series'] = null): Pick<DryRunView, 'from' | 'to' | 'moments' | 'series'> => ({
   from: '2026-11-10T00:00:00Z',
@@ -41,4 +42,27 @@ it('asks again only for what is judged otherwise', () => {
   const body = { scope: { devices: [], tags: [] }, values: { b: 1, a: 2 }, for_s: 0, severity: 'error' as const, steps: [], channels: null, remind_s: null, tell_resolved: true, quiet: true, late: false };
   expect(keyOf('x', body, 7)).toBe(keyOf('x', { ...body, values: { a: 2, b: 1 }, channels: [], quiet: false }, 7));
   expect(keyOf('x', body, 7)).not.toBe(keyOf('x', { ...body, for_s: 60 }, 7));
+});
+
+it('asks one at a time, first what somebody waits for, and nothing twice', async () => {
+  const body = (for_s: number) => ({ scope: { devices: [], tags: [] }, values: {}, for_s, severity: 'error' as const, steps: [], channels: null, remind_s: null, tell_resolved: true, quiet: true, late: false });
+  const asked: number[] = [];
+  let atOnce = 0;
+  const spy = vi.spyOn(client, 'dryRun').mockImplementation(async (form) => {
+    atOnce += 1;
+    expect(atOnce).toBe(1);
+    await Promise.resolve();
+    atOnce -= 1;
+    asked.push(form.body.for_s);
+    if (form.body.for_s === 4) throw new Error('no');
+    return { ...run([]), count: form.body.for_s, devices: 0, longest_ms: null, judged_devices: 0 } as DryRunView;
+  });
+  const { signal } = new AbortController();
+  const gone = new AbortController();
+  const all = [tryRule('x', body(1), 7, signal, false), tryRule('x', body(2), 7, signal, false), tryRule('x', body(2), 7, signal, false), tryRule('x', body(3), 7, gone.signal, false), tryRule('x', body(4), 7, signal, false), tryRule('x', body(5), 7, signal, true)];
+  gone.abort();
+  const ends = await Promise.allSettled(all);
+  expect(asked).toEqual([1, 5, 2, 4]);
+  expect(ends.map((end) => end.status)).toEqual(['fulfilled', 'fulfilled', 'fulfilled', 'rejected', 'rejected', 'fulfilled']);
+  spy.mockRestore();
 });

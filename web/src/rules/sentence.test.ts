@@ -1,8 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import type { RuleBodyView, RuleKindView } from '../api/types';
-import { en } from '../i18n/en';
-import { zhCN } from '../i18n/zh-CN';
+import { alertingEn } from '../i18n/alerting.en';
+import { alertingZhCN } from '../i18n/alerting.zh-CN';
+import { en as baseEn } from '../i18n/en';
+import { zhCN as baseZhCN } from '../i18n/zh-CN';
 import { channelsText, falls, manner, plain, sentence, spaced, stepChoices, withSeverity, withStep, type Around, type Part } from './sentence';
+
+const en = { ...baseEn, ...alertingEn };
+const zhCN = { ...baseZhCN, ...alertingZhCN };
 
 const field = (word: string, unit: string, choices: RuleKindView['fields'][number]['choices'] = []): RuleKindView['fields'][number] => ({ word, label: { en: word, zh: word }, unit, choices, min: 0, max: 1e9, optional: false });
 const body = (change: Partial<RuleBodyView> = {}): RuleBodyView => ({ scope: { devices: [], tags: [] }, values: {}, for_s: 0, severity: 'warning', steps: [], channels: null, remind_s: null, tell_resolved: true, quiet: true, late: false, ...change });

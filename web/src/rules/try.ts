@@ -8,7 +8,15 @@ const KEEP_MS = 10 * 60_000;
 const MOST = 100;
 
 const known = new Map<string, { run: DryRunView; at: number }>();
-let last: Promise<unknown> = Promise.resolve();
+const waiting: (() => Promise<void>)[] = [];
+let busy = false;
+
+async function work(): Promise<void> {
+  if (busy) return;
+  busy = true;
+  for (let job = waiting.shift(); job; job = waiting.shift()) await job();
+  busy = false;
+}
 
 /** What judging does not depend on is left out: another channel is no other past. */
 export function keyOf(kind: string, body: RuleBodyView, days: number): string {
@@ -22,17 +30,22 @@ export function knownRun(kind: string, body: RuleBodyView, days: number, now = D
   return found && now - found.at < KEEP_MS ? found.run : null;
 }
 
-/** Asks after those that asked before, unless it is known meanwhile or nobody wants to know any more. */
-export function tryRule(kind: string, body: RuleBodyView, days: number, signal: AbortSignal): Promise<DryRunView> {
-  const mine = last.then(async () => {
-    signal.throwIfAborted();
-    const before = knownRun(kind, body, days);
-    if (before) return before;
-    const run = await dryRun({ kind, body, days }, signal);
-    if (known.size >= MOST) known.delete(known.keys().next().value ?? '');
-    known.set(keyOf(kind, body, days), { run, at: Date.now() });
-    return run;
+async function ask(kind: string, body: RuleBodyView, days: number, signal: AbortSignal): Promise<DryRunView> {
+  signal.throwIfAborted();
+  const before = knownRun(kind, body, days);
+  if (before) return before;
+  const run = await dryRun({ kind, body, days }, signal);
+  if (known.size >= MOST) known.delete(known.keys().next().value ?? '');
+  known.set(keyOf(kind, body, days), { run, at: Date.now() });
+  return run;
+}
+
+/** Asks when it is its turn, unless it is known by then or nobody wants to know any more. What somebody waits for goes first. */
+export function tryRule(kind: string, body: RuleBodyView, days: number, signal: AbortSignal, first: boolean): Promise<DryRunView> {
+  return new Promise((resolve, reject) => {
+    const job = (): Promise<void> => ask(kind, body, days, signal).then(resolve, reject);
+    if (first) waiting.unshift(job);
+    else waiting.push(job);
+    void work();
   });
-  last = mine.catch(() => undefined);
-  return mine;
 }

@@ -1,7 +1,12 @@
 import { expect, it } from 'vitest';
-import { en } from '../i18n/en';
-import { zhCN } from '../i18n/zh-CN';
+import { alertingEn } from '../i18n/alerting.en';
+import { alertingZhCN } from '../i18n/alerting.zh-CN';
+import { en as baseEn } from '../i18n/en';
+import { zhCN as baseZhCN } from '../i18n/zh-CN';
 import { fits, lengthParts, numberText, readNumber, valueText } from './value';
+
+const en = { ...baseEn, ...alertingEn };
+const zhCN = { ...baseZhCN, ...alertingZhCN };
 
 it('says numbers with their unit', () => {
   const say = (unit: string, n: number): string[] => [numberText(unit, n, en.rules), numberText(unit, n, zhCN.rules)];

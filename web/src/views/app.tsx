@@ -2,7 +2,7 @@ import { signal } from '@preact/signals';
 import { Component, type ComponentChildren } from 'preact';
 import { useEffect } from 'preact/hooks';
 import type { ApiError } from '../api/client';
-import { words } from '../i18n';
+import { speakAlerting, words } from '../i18n';
 import { explain, Problem } from '../parts/form';
 import { Glyph } from '../parts/glyph';
 import { closeDialog, dialog } from '../state/dialogs';
@@ -26,7 +26,7 @@ const Setup = lazy(() => import('./enter').then((module) => module.Setup), () =>
 const Settings = lazy(() => import('./settings').then((module) => module.Settings), ViewSkeleton);
 const Cost = lazy(() => import('./cost').then((module) => module.Cost), ViewSkeleton);
 const Errors = lazy(() => import('./errors').then((module) => module.Errors), ViewSkeleton);
-const Alerts = lazy(() => import('./alerts').then((module) => module.Alerts), ViewSkeleton);
+const Alerts = lazy(() => Promise.all([import('./alerts'), speakAlerting()]).then(([module]) => module.Alerts), ViewSkeleton);
 const Outages = lazy(() => import('./outages').then((module) => module.Outages), ViewSkeleton);
 const Security = lazy(() => import('./security').then((module) => module.Security), ViewSkeleton);
 const AuditLog = lazy(() => import('./audit-log').then((module) => module.AuditLog), ViewSkeleton);

@@ -1,8 +1,13 @@
 import { expect, it } from 'vitest';
 import type { DeliveryView } from '../api/types';
-import { en } from '../i18n/en';
-import { zhCN } from '../i18n/zh-CN';
+import { alertingEn } from '../i18n/alerting.en';
+import { alertingZhCN } from '../i18n/alerting.zh-CN';
+import { en as baseEn } from '../i18n/en';
+import { zhCN as baseZhCN } from '../i18n/zh-CN';
 import { planOf, shapeOf, stateText } from './delivery-plan';
+
+const en = { ...baseEn, ...alertingEn };
+const zhCN = { ...baseZhCN, ...alertingZhCN };
 
 const now = Date.parse('2026-11-20T12:00:00Z');
 const tried = { at: '2026-11-20T11:59:00Z', took_ms: 420, ok: false, answer: '503' };

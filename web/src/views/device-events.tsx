@@ -5,10 +5,10 @@ import type { Placed } from '../charts/events';
 import { oneLine } from '../format/text';
 import { clockShort, ms, span } from '../format/time';
 import { words } from '../i18n';
-import type { Messages } from '../i18n/messages';
+import type { BaseMessages } from '../i18n/messages';
 import { said } from './rule-words';
 
-type Kind = keyof Messages['event'];
+type Kind = keyof BaseMessages['event'];
 
 interface Look {
   tone: 'err' | 'warn' | 'off' | 'ink';
@@ -69,7 +69,7 @@ export const isShown = (kind: string): boolean => kind !== 'activity';
 
 const lookOf = ({ kind, alert }: DeviceEvent): Look => (alert ? OF_ALERT[alert.severity] : Object.hasOwn(LOOK, kind) ? LOOK[kind as keyof typeof LOOK] : { tone: 'ink', shape: 'dot' });
 
-export function eventText(t: Messages, event: DeviceEvent): string {
+export function eventText(t: BaseMessages, event: DeviceEvent): string {
   if (event.alert) return t.device.alertEvent(oneLine(said(event.alert.title)), event.duration_ms === null ? null : t.span(span(event.duration_ms / 1000)));
   const { other, ...known } = t.event;
   if (!Object.hasOwn(known, event.kind)) return other(event.kind.replaceAll('_', ' '));

@@ -220,7 +220,7 @@ function Header({ device, detail }: { device: DeviceView; detail: DeviceDetailVi
 
 /** Nobody is told of it now. */
 function Paused({ device }: { device: DeviceView }) {
-  const t = words.value.pauses;
+  const t = words.value.paused;
   const [maintenance, silence] = [pausedUntil('maintenance', device), pausedUntil('silence', device)];
   const until = maintenance ?? silence;
   if (until === null) return null;

@@ -1,7 +1,7 @@
 import { useState } from 'preact/hooks';
 import { ApiError, getDevice, patchDevice, removeDevice, rotateKey } from '../api/client';
 import type { DeviceView } from '../api/types';
-import { words } from '../i18n';
+import { speakAlerting, words } from '../i18n';
 import { Dialog } from '../parts/dialog';
 import { Choice, fieldText, Problem, TextField } from '../parts/form';
 import { joinTags, splitTags, TagsField } from '../parts/tags';
@@ -17,7 +17,7 @@ import { KeysHelp } from './keys-help';
 import { lazy } from './lazy';
 import { pauseFor } from '../rules/pauses';
 
-const PauseForm = lazy(() => import('./pause-form').then((module) => module.PauseForm), () => null);
+const PauseForm = lazy(() => Promise.all([import('./pause-form'), speakAlerting()]).then(([module]) => module.PauseForm), () => null);
 
 export function Dialogs() {
   const open = dialog.value;

@@ -424,7 +424,7 @@ function Cell({ column, device, state, trend, spark }: CellProps) {
       const since = sinceOf(device);
       return (
         <span class="st" role="gridcell">
-          {inMaintenance(device) ? words.value.pauses.kind.maintenance : words.value.state[state]}{' '}
+          {inMaintenance(device) ? words.value.paused.maintenance : words.value.state[state]}{' '}
           {since !== null ? (
             <i>
               <Age at={since} />
@@ -639,7 +639,7 @@ function Card({ id, problem, first, last, at, of }: CardProps) {
         <Glyph shape={inMaintenance(device) ? 'maint' : state} />
         <Name device={device} tabIndex={0} />
         <span class="st">
-          {inMaintenance(device) ? t.pauses.kind.maintenance : t.state[state]}{' '}
+          {inMaintenance(device) ? t.paused.maintenance : t.state[state]}{' '}
           {since !== null ? (
             <i>
               <Age at={since} />

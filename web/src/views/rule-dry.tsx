@@ -24,7 +24,7 @@ interface Tried {
 }
 
 /** Tries a rule when it is wanted, and again when it is another one. */
-function useTry(kind: RuleKindView, body: RuleBodyView, wanted: boolean, waitMs: number): Tried & { again: () => void } {
+function useTry(kind: RuleKindView, body: RuleBodyView, wanted: boolean, first: boolean): Tried & { again: () => void } {
   const key = keyOf(kind.word, body, DAYS);
   const [state, setState] = useState<Tried>(() => ({ key, run: knownRun(kind.word, body, DAYS), error: null }));
   const [round, setRound] = useState(0);
@@ -34,7 +34,7 @@ function useTry(kind: RuleKindView, body: RuleBodyView, wanted: boolean, waitMs:
     if (known) return setState({ key, run: known, error: null });
     const request = new AbortController();
     const timer = setTimeout(() => {
-      tryRule(kind.word, body, DAYS, request.signal).then(
+      tryRule(kind.word, body, DAYS, request.signal, first).then(
         (run) => {
           if (!request.signal.aborted) setState({ key, run, error: null });
         },
@@ -42,7 +42,7 @@ function useTry(kind: RuleKindView, body: RuleBodyView, wanted: boolean, waitMs:
           if (!request.signal.aborted) setState((before) => ({ ...before, error }));
         },
       );
-    }, waitMs);
+    }, first ? PAUSE_MS : 0);
     return () => {
       clearTimeout(timer);
       request.abort();
@@ -81,7 +81,7 @@ export function DryStrip({ kind, body, enabled }: { kind: RuleKindView; body: Ru
     near.observe(element);
     return () => near.disconnect();
   }, [seen, kind.dry_run]);
-  const { run, error } = useTry(kind, body, seen, 0);
+  const { run, error } = useTry(kind, body, seen, false);
   if (!kind.dry_run) return <div class="dr dim">{t.notStored}</div>;
   const [count, times] = t.fired(run?.count ?? 0);
   return (
@@ -120,7 +120,7 @@ function why(error: unknown): string {
 /** Beneath the rule that is being changed: what it would have done with these values, and where on the measured line. */
 export function DryPanel({ kind, body }: { kind: RuleKindView; body: RuleBodyView }) {
   const t = words.value.rules;
-  const { run, error, key, again } = useTry(kind, body, true, PAUSE_MS);
+  const { run, error, key, again } = useTry(kind, body, true, true);
   if (!kind.dry_run) return <p class="dry dim">{t.dry.notStored}</p>;
   const stale = key !== keyOf(kind.word, body, DAYS);
   if (error && (stale || !run)) {
