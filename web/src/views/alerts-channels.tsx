@@ -153,7 +153,7 @@ export function AlertsChannels() {
           }}
         />
       ) : null}
-      {open ? <Edit {...open} first={channels.data.length === 0} close={() => setOpen(null)} done={channels.reload} /> : null}
+      {open ? <Edit {...open} close={() => setOpen(null)} done={channels.reload} /> : null}
       {removing ? (
         <Ask
           title={t.removeTitle(removing.name)}
@@ -253,9 +253,9 @@ function ChooseKind({ kinds, close, choose }: { kinds: readonly ChannelKindView[
   );
 }
 
-function Edit({ kind, channel, first, close, done }: Open & { first: boolean; close: () => void; done: () => void }) {
+function Edit({ kind, channel, close, done }: Open & { close: () => void; done: () => void }) {
   const t = words.value.notify;
-  const [form, setForm] = useState<Form>(() => (channel ? formOf(kind, channel) : emptyForm(kind, prefs.peek().lang, first)));
+  const [form, setForm] = useState<Form>(() => (channel ? formOf(kind, channel) : emptyForm(kind, prefs.peek().lang)));
   const [rev] = useState(channel?.rev ?? 0);
   const [tried, setTried] = useState<{ result: TriedView | null; problem: string | null } | null>(null);
   const [touched, setTouched] = useState(false);

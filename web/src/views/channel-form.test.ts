@@ -12,7 +12,7 @@ const kind: ChannelKindView = {
 const channel: AlertChannelView = { id: 'c1', kind: 'webhook', name: 'ours', enabled: true, rev: 4, made_at: '', settings: { url: 'https://x', tls: false }, secrets: ['token', 'key'], language: 'en', least: 'info', takes_all: true, always: false, trouble: null };
 
 it('sends what a new channel is', () => {
-  const form = { ...emptyForm(kind, 'zh-CN', true), name: ' ops ' };
+  const form = { ...emptyForm(kind, 'zh-CN'), name: ' ops ' };
   expect(missing(kind, form, [])).toEqual(['url', 'token']);
   form.texts = { ...form.texts, url: ' https://x ', token: 't', body: '  {"a": 1}' };
   expect(missing(kind, form, [])).toEqual([]);

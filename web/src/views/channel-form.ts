@@ -17,8 +17,8 @@ export interface Form {
   away: readonly string[];
 }
 
-export function emptyForm(kind: ChannelKindView, language: 'en' | 'zh-CN', first: boolean): Form {
-  return { name: '', enabled: true, language, least: 'info', takes_all: first, always: false, texts: Object.fromEntries(kind.fields.map((field) => [field.word, field.default])), away: [] };
+export function emptyForm(kind: ChannelKindView, language: 'en' | 'zh-CN'): Form {
+  return { name: '', enabled: true, language, least: 'info', takes_all: true, always: false, texts: Object.fromEntries(kind.fields.map((field) => [field.word, field.default])), away: [] };
 }
 
 export function formOf(kind: ChannelKindView, channel: AlertChannelView): Form {
