@@ -99,6 +99,8 @@ pub struct Transition {
     pub hidden_by: Option<Key>,
     /// People are told.
     pub tell: bool,
+    /// As grave as it ever was: whoever was told of that is told that it is over.
+    pub gravest: Severity,
 }
 
 /// What is remembered of a key.
@@ -127,6 +129,9 @@ pub(crate) enum Phase {
 pub(crate) struct Firing {
     pub(crate) since: Timestamp,
     pub(crate) severity: Severity,
+    /// As grave as it ever was.
+    #[serde(default)]
+    pub(crate) gravest: Option<Severity>,
     /// What was said last.
     pub(crate) telling: Saying,
     /// When that was.
@@ -301,6 +306,7 @@ impl Engine {
             let known = Firing {
                 since: alert.fired_at,
                 severity: told.severity,
+                gravest: None,
                 telling: Saying { title: told.title, detail: told.detail },
                 said_at: alert.fired_at,
                 clear_since: None,
@@ -881,6 +887,7 @@ fn transition(key: Key, kind: &'static str, firing: &Firing, step: &Step) -> Tra
         flapping: firing.flapping,
         hidden_by: firing.hidden_by.as_deref().and_then(Key::parse),
         tell: step.tell,
+        gravest: firing.gravest.unwrap_or(firing.severity).min(firing.severity),
     }
 }
 
@@ -964,6 +971,7 @@ fn fire(
     let mut firing = Firing {
         since,
         severity: rule.body.severity,
+        gravest: None,
         telling: Saying { title: so.title, detail: so.detail },
         said_at: now,
         clear_since: None,
@@ -1088,6 +1096,7 @@ fn still(
     }
     let graver = escalated(rule, kind, &firing, value, at.now);
     let (worse, less) = (graver < firing.severity, graver > firing.severity);
+    firing.gravest = Some(firing.gravest.unwrap_or(firing.severity).min(firing.severity));
     firing.severity = graver;
     let silence = at.silence.or(at.maintenance);
     let step = remind(rule, &mut firing, worse || more, silence, at.now).or_else(|| {

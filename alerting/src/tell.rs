@@ -80,7 +80,8 @@ fn takes(channel: &Channel, rule: Option<&Rule>, step: &Transition) -> bool {
     let named = rule.and_then(|rule| rule.body.channels.as_ref());
     let asked = named.map_or(channel.body.takes_all, |ids| ids.contains(&channel.id));
     let itself = step.kind == "channel_failing" && step.key.subject == channel.id;
-    channel.enabled && asked && !itself && step.telling.severity <= channel.body.least
+    let severity = if step.what == What::Resolved { step.gravest } else { step.telling.severity };
+    channel.enabled && asked && !itself && severity <= channel.body.least
 }
 
 /// Until when a step waits for a channel.
@@ -191,6 +192,7 @@ mod tests {
             flapping: false,
             hidden_by: None,
             tell: true,
+            gravest: severity,
         }
     }
 
@@ -232,6 +234,9 @@ mod tests {
         check(What::Told, Severity::Info, &["all fired", "chat fired"]);
         let silent = Transition { tell: false, ..step(What::Fired, Severity::Critical) };
         assert_eq!(told(&silent, None, &channels, &none), Vec::<String>::new());
+        // Who was told when it was grave is told that it is over, also when it is not grave any more.
+        let eased = Transition { gravest: Severity::Error, ..step(What::Resolved, Severity::Warning) };
+        assert_eq!(told(&eased, None, &channels, &none), ["grave resolved", "all resolved", "chat resolved"]);
         // A rule that names channels, and one whose end is no news.
         let kind = crate::kinds::kind("offline").unwrap();
         let mut rule = Rule { no: 1, kind: "offline".to_owned(), enabled: true, body: kind.body(), rev: 1 };

@@ -230,7 +230,8 @@ const SELECT: &str = "SELECT a.*, d.id AS device, d.name AS device_name
     FROM alert a LEFT JOIN device d ON d.no = a.device_no WHERE 1";
 
 impl Store {
-    /// Fires an alert: its number, or `None` when it is about a device that is not there (any more).
+    /// Fires an alert that no rule judges, such as one of an invented past: its number, or `None` when it is about a device that is not there (any more).
+    #[cfg(feature = "testing")]
     pub async fn fire_alert(
         &self,
         device: Option<DeviceId>,
@@ -276,6 +277,7 @@ impl Store {
     }
 
     /// Changes what an alert that fires says; false when it does not fire.
+    #[cfg(feature = "testing")]
     pub async fn update_alert(&self, no: i64, telling: &Telling) -> Result<bool, Error> {
         let done = sqlx::query(
             "UPDATE alert SET severity = ?, title_en = ?, title_zh = ?, detail_en = ?, detail_zh = ?
@@ -294,6 +296,7 @@ impl Store {
     }
 
     /// Takes down that an alert is over; false when it does not fire.
+    #[cfg(feature = "testing")]
     pub async fn resolve_alert(&self, no: i64) -> Result<bool, Error> {
         let done = sqlx::query(
             "UPDATE alert SET resolved_at = max(?, fired_at) WHERE no = ? AND resolved_at IS NULL",
@@ -409,6 +412,7 @@ impl Store {
         Ok(())
     }
 
+    #[cfg(feature = "testing")]
     async fn alerts_changed_by(&self, rows: u64) -> Result<bool, Error> {
         if rows > 0 {
             self.alerts_changed().await?;
@@ -652,6 +656,17 @@ async fn insert_delivery(
         if skipped > 0 && !told {
             return Ok(());
         }
+    } else if delivery.held.is_none() {
+        // What is told now says more than what was to be told later.
+        sqlx::query(
+            "UPDATE delivery SET state = 'skipped', why = 'newer', done_at = ?
+             WHERE alert_no = ? AND channel_id = ? AND state = 'held'",
+        )
+        .bind(now.0)
+        .bind(alert_no)
+        .bind(&delivery.channel)
+        .execute(&mut **tx)
+        .await?;
     }
     put_delivery(tx, Some(alert_no), delivery, now).await
 }

@@ -6,7 +6,10 @@ mod common;
 
 use common::*;
 use protocol::DeviceId;
-use store::{AlertFilter, AuditFilter, Change, Firing, Page, Said, Severity, Telling};
+use store::{
+    Actor, AlertDeed, AlertFilter, AlertWrite, AuditFilter, Change, ChannelBody, ChannelDraft,
+    DeliveryFilter, Firing, Judged, NewDelivery, Page, Said, Severity, Telling,
+};
 
 fn telling(severity: Severity, title: &str) -> Telling {
     let title = Said { en: title.to_owned(), zh: format!("中文 {title}") };
@@ -46,7 +49,7 @@ async fn who_took_note_first_stays_and_is_written_down() {
     let world = World::new().await;
     let no =
         world.store.fire_alert(None, "budget", &telling(Severity::Error, "over")).await.unwrap().unwrap();
-    let (ann, tester) = (store::Actor::cli("ann"), by());
+    let (ann, tester) = (Actor::cli("ann"), by());
     let note = async |by, on| world.store.acknowledge_alert(by, no, on).await.unwrap().unwrap().acknowledged;
     assert_eq!(note(&ann, true).await, Some((NOW, "ann".to_owned())));
     assert_eq!(note(&tester, true).await, Some((NOW, "ann".to_owned())));
@@ -87,4 +90,113 @@ async fn pages_follow_each_other_and_a_removed_device_takes_its_alerts_along() {
         world.store.fire_alert(Some(stranger), "test", &telling(Severity::Info, "x")).await.unwrap(),
         None
     );
+}
+
+const NOTHING: Judged = Judged { event_no: 7, error_no: 8, at: NOW };
+
+fn deed(title: &str) -> AlertDeed {
+    AlertDeed::Fire {
+        rule_no: 1,
+        rule: "offline".to_owned(),
+        device: None,
+        subject: String::new(),
+        telling: telling(Severity::Error, title),
+        members: vec![],
+        at: NOW,
+        flapping: false,
+    }
+}
+
+fn write(deed: AlertDeed, tell: Vec<NewDelivery>) -> AlertWrite {
+    AlertWrite { key: "1/-/".to_owned(), deed, tell }
+}
+
+fn told(channel: &str, id: &str, occasion: &'static str, held: bool) -> NewDelivery {
+    NewDelivery {
+        id: id.to_owned(),
+        channel: channel.to_owned(),
+        occasion,
+        body: "{}".to_owned(),
+        due_at: NOW,
+        held: held.then_some("quiet"),
+    }
+}
+
+async fn channel(store: &store::Store) -> String {
+    let body = ChannelBody {
+        settings: std::collections::BTreeMap::new(),
+        language: "en".to_owned(),
+        least: Severity::Info,
+        takes_all: true,
+        always: false,
+    };
+    let draft = ChannelDraft {
+        name: "ops".to_owned(),
+        enabled: true,
+        body,
+        secrets: [("token".to_owned(), "hunter2".to_owned())].into(),
+    };
+    store.add_channel(&Actor::server(), "webhook", &draft).await.unwrap().unwrap().id
+}
+
+async fn deliveries(store: &store::Store) -> Vec<String> {
+    let all = store.deliveries(&DeliveryFilter::default(), Page::first(99)).await.unwrap();
+    all.iter().rev().map(|d| format!("{} {} {}", d.id, d.occasion, d.state.as_str())).collect()
+}
+
+#[tokio::test]
+async fn what_is_written_twice_is_there_once() {
+    let world = World::new().await;
+    let (store, id) = (&world.store, channel(&world.store).await);
+    for _ in 0..2 {
+        let fire = write(
+            deed("gone"),
+            vec![told(&id, "a", "fired", false), told("no-channel", "b", "fired", false)],
+        );
+        store.write_alerts(&[fire], &[("1/-/".to_owned(), Some("{}".to_owned()))], NOTHING).await.unwrap();
+    }
+    assert_eq!(store.firing().error, 1);
+    assert_eq!(deliveries(store).await, ["a fired waiting"]);
+    assert_eq!(store.judged().await.unwrap(), (vec![("1/-/".to_owned(), "{}".to_owned())], NOTHING));
+    assert_eq!(store.firing_alerts().await.unwrap()[0].key, "1/-/");
+    // Over, and nothing is remembered any more; the second time it is over already.
+    for _ in 0..2 {
+        let over = write(AlertDeed::Resolve { at: NOW }, vec![told(&id, "c", "resolved", false)]);
+        store.write_alerts(&[over], &[("1/-/".to_owned(), None)], NOTHING).await.unwrap();
+    }
+    assert_eq!(store.firing(), Firing::default());
+    assert_eq!(deliveries(store).await, ["a fired waiting", "c resolved waiting"]);
+    assert_eq!(store.judged().await.unwrap().0, []);
+}
+
+#[tokio::test]
+async fn what_is_over_in_quiet_hours_is_never_told() {
+    let world = World::new().await;
+    let (store, id) = (&world.store, channel(&world.store).await);
+    let step = async |deed, delivery| {
+        store.write_alerts(&[write(deed, vec![delivery])], &[], NOTHING).await.unwrap();
+    };
+    step(deed("gone"), told(&id, "a", "fired", true)).await;
+    step(AlertDeed::Resolve { at: NOW }, told(&id, "b", "resolved", true)).await;
+    assert_eq!(deliveries(store).await, ["a fired skipped"]);
+    // What became grave meanwhile was told at once, and so its end is told, too.
+    step(deed("gone again"), told(&id, "c", "fired", true)).await;
+    step(AlertDeed::Keep, told(&id, "d", "worse", false)).await;
+    step(AlertDeed::Resolve { at: NOW }, told(&id, "e", "resolved", true)).await;
+    let expected = ["a fired skipped", "c fired skipped", "d worse waiting", "e resolved held"];
+    assert_eq!(deliveries(store).await, expected);
+}
+
+#[tokio::test]
+async fn what_a_channel_signs_in_with_is_in_no_table_and_no_log() {
+    let world = World::new().await;
+    let (store, id) = (&world.store, channel(&world.store).await);
+    assert_eq!(store.channels().await.unwrap()[0].secrets, ["token"]);
+    assert_eq!(store.channel_secrets(&id).await.unwrap()["token"], "hunter2");
+    let log = store.audit_log(&AuditFilter::default(), None, 99).await.unwrap();
+    assert!(!format!("{log:?}").contains("hunter2"));
+    let file = std::fs::read(store.path()).unwrap();
+    let beside = std::fs::read(store.path().with_extension("sqlite-wal")).unwrap_or_default();
+    let holds = |bytes: &[u8]| bytes.windows(7).any(|part| part == b"hunter2");
+    assert!(!holds(&file) && !holds(&beside) && !beside.is_empty());
 }
