@@ -3,7 +3,7 @@
 use protocol::EventKind;
 use store::Severity;
 
-use super::{DEVICE, Default, Field, Kind, PLAIN, Readings, So, Text, Unit, View};
+use super::{DEVICE, Default, Kind, PLAIN, Readings, So, Text, Unit, View, calm, number, word};
 use crate::facts::parts;
 use crate::say::{cut, said, span};
 
@@ -19,15 +19,14 @@ pub(super) const KINDS: &[Kind] = &[
             "When OpenClaw on {scope} is behind the newest of the fleet by {count} or more releases for {for}",
             "{scope}的 OpenClaw 比全部设备中的最新版落后 {count} 个版本以上并持续 {for}",
         ),
-        fields: &[Field {
-            word: "count",
-            label: ("Releases", "版本数"),
-            unit: Unit::Count,
-            offered: &[1.0, 2.0, 3.0, 5.0],
-            min: 1.0,
-            max: 50.0,
-            default: 1.0,
-        }],
+        fields: &[number(
+            "count",
+            ("Releases", "版本数"),
+            Unit::Count,
+            &[1.0, 2.0, 3.0, 5.0],
+            (1.0, 50.0),
+            1.0,
+        )],
         default: Default { for_s: 7 * DAY_S, severity: Severity::Info, ..PLAIN },
         read: behind,
         ..DEVICE
@@ -51,15 +50,7 @@ pub(super) const KINDS: &[Kind] = &[
             "{scope}出现新的或加重的安全问题，级别为{least}",
         ),
         lasts: false,
-        fields: &[Field {
-            word: "least",
-            label: ("How bad", "级别"),
-            unit: Unit::Word(LEAST),
-            offered: &[],
-            min: 0.0,
-            max: 0.0,
-            default: 0.0,
-        }],
+        fields: &[word("least", ("How bad", "级别"), LEAST, 0.0)],
         default: Default { severity: Severity::Error, ..PLAIN },
         explained_by: &[],
         read: findings,
@@ -74,24 +65,15 @@ pub(super) const KINDS: &[Kind] = &[
         ),
         levels: true,
         fields: &[
-            Field {
-                word: "level",
-                label: ("More than", "超过"),
-                unit: Unit::Seconds,
-                offered: &[120.0, 300.0, 3_600.0],
-                min: 120.0,
-                max: 1e9,
-                default: 120.0,
-            },
-            Field {
-                word: "clear",
-                label: ("Over below", "低于此值恢复"),
-                unit: Unit::Seconds,
-                offered: &[120.0],
-                min: 0.0,
-                max: 1e9,
-                default: 120.0,
-            },
+            number(
+                "level",
+                ("More than", "超过"),
+                Unit::Seconds,
+                &[120.0, 300.0, 3_600.0],
+                (120.0, 1e9),
+                120.0,
+            ),
+            number("clear", ("Over below", "低于此值恢复"), Unit::Seconds, &[120.0], (0.0, 1e9), 120.0),
         ],
         default: Default { for_s: 600, ..PLAIN },
         read: clock_skew,
@@ -106,15 +88,7 @@ pub(super) const KINDS: &[Kind] = &[
         ),
         lasts: false,
         from_past: true,
-        fields: &[Field {
-            word: "calm",
-            label: ("Over after", "恢复所需时间"),
-            unit: Unit::Minutes,
-            offered: &[30.0, 60.0, 240.0],
-            min: 5.0,
-            max: 1_440.0,
-            default: 60.0,
-        }],
+        fields: &[calm(60.0)],
         explained_by: &[],
         read: spool,
         ..DEVICE

@@ -3,7 +3,7 @@
 use protocol::{EventKind, Gateway, GatewayOutcome, GatewayState, Timestamp};
 use store::{Said, Severity};
 
-use super::{DEVICE, Default, Field, Kind, PLAIN, Reading, Readings, So, Unit, View};
+use super::{DEVICE, Default, Field, Kind, PLAIN, Reading, Readings, So, Unit, View, calm};
 use crate::say::{cut, said};
 
 const MINUTE_S: u32 = 60;
@@ -138,7 +138,7 @@ pub(super) const KINDS: &[Kind] = &[
         ),
         lasts: false,
         from_past: true,
-        fields: &[minutes("calm", ("Over after", "恢复所需时间"), &[5.0, 10.0, 30.0, 60.0], 10.0)],
+        fields: &[calm(10.0)],
         default: Default { severity: Severity::Error, ..PLAIN },
         explained_by: &["offline", "gateway_down", "crash_loop"],
         read: |view| crashes(view, 1, i64::MAX, |so, _| so),
@@ -156,7 +156,7 @@ pub(super) const KINDS: &[Kind] = &[
         fields: &[
             count("count", ("Crashes", "崩溃次数"), &[3.0, 5.0, 10.0], 5.0),
             minutes("within", ("Within", "时间范围"), &[5.0, 10.0, 30.0, 60.0], 5.0),
-            minutes("calm", ("Over after", "恢复所需时间"), &[10.0, 15.0, 30.0, 60.0], 15.0),
+            calm(15.0),
         ],
         default: Default { severity: Severity::Critical, ..PLAIN },
         #[expect(

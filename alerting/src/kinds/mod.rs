@@ -75,6 +75,41 @@ pub struct Field {
     pub default: f64,
 }
 
+/// A number among the values of a rule: its word and name, what it counts, what is offered, the smallest and the largest, and
+/// what it is without a word.
+const fn number(
+    word: &'static str,
+    label: Text,
+    unit: Unit,
+    offered: &'static [f64],
+    (min, max): (f64, f64),
+    default: f64,
+) -> Field {
+    Field { word, label, unit, offered, min, max, default }
+}
+
+/// A value that is one of some words: `default` is the place of one.
+const fn word(
+    word: &'static str,
+    label: Text,
+    words: &'static [(&'static str, Text)],
+    default: f64,
+) -> Field {
+    number(word, label, Unit::Word(words), &[], (0.0, 0.0), default)
+}
+
+/// After how many minutes without another time something that happens is over.
+const fn calm(default: f64) -> Field {
+    number(
+        "calm",
+        ("Over after", "恢复所需时间"),
+        Unit::Minutes,
+        &[5.0, 10.0, 15.0, 30.0, 60.0, 240.0],
+        (1.0, 1_440.0),
+        default,
+    )
+}
+
 /// A kind of rule.
 #[derive(Debug, Clone, Copy)]
 #[expect(
@@ -200,7 +235,7 @@ impl Kind {
             }
         }
         if self.levels {
-            let (level, clear) = (number(self, body, "level"), number(self, body, "clear"));
+            let (level, clear) = (value_of(self, body, "level"), value_of(self, body, "clear"));
             let wrong = if self.falling { clear < level } else { clear > level };
             if wrong {
                 let side = if self.falling { "below" } else { "above" };
@@ -266,7 +301,7 @@ impl Field {
 }
 
 /// A value of a rule, or what it is without a word.
-fn number(kind: &Kind, body: &RuleBody, word: &str) -> f64 {
+fn value_of(kind: &Kind, body: &RuleBody, word: &str) -> f64 {
     let told = body.values.get(word).and_then(Value::as_f64);
     told.unwrap_or_else(|| {
         kind.fields.iter().find(|field| field.word == word).map_or(0.0, |field| field.default)
@@ -286,7 +321,7 @@ pub(crate) struct View<'a> {
 
 impl<'a> View<'a> {
     pub(crate) fn number(&self, word: &str) -> f64 {
-        number(self.kind, self.body, word)
+        value_of(self.kind, self.body, word)
     }
 
     /// A time in milliseconds, of a field in seconds, minutes, hours or days.

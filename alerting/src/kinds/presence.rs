@@ -3,7 +3,7 @@
 use protocol::OfflineReason;
 use store::Severity;
 
-use super::{DEVICE, Default, Field, Kind, Readings, So, Text, Unit, View};
+use super::{DEVICE, Default, Kind, Readings, So, Text, View, word};
 use crate::say::{said, span};
 
 /// Weak lines are given this much of what they usually need ...
@@ -25,15 +25,7 @@ pub(super) const KINDS: &[Kind] = &[Kind {
     ),
     folds: true,
     from_past: true,
-    fields: &[Field {
-        word: "weak",
-        label: ("Weak links wait", "网络不稳时等待"),
-        unit: Unit::Word(WEAK),
-        offered: &[],
-        min: 0.0,
-        max: 0.0,
-        default: 0.0,
-    }],
+    fields: &[word("weak", ("Weak links wait", "网络不稳时等待"), WEAK, 0.0)],
     default: Default {
         on: true,
         for_s: 15,

@@ -2,34 +2,25 @@
 
 use store::Severity;
 
-use super::{DEVICE, Default, Field, Kind, PLAIN, Readings, So, Text, Unit, View};
+use super::{DEVICE, Default, Field, Kind, PLAIN, Readings, So, Text, Unit, View, number};
 use crate::facts::Measured;
 use crate::say::{both, bytes, cut, percent, said, span};
 
 const MINUTE_S: u32 = 60;
 
 const fn level(default: f64) -> Field {
-    Field {
-        word: "level",
-        label: ("Above", "高于"),
-        unit: Unit::Percent,
-        offered: &[80.0, 85.0, 90.0, 95.0],
-        min: 1.0,
-        max: 100.0,
-        default,
-    }
+    number("level", ("Above", "高于"), Unit::Percent, &[80.0, 85.0, 90.0, 95.0], (1.0, 100.0), default)
 }
 
 const fn clear(default: f64) -> Field {
-    Field {
-        word: "clear",
-        label: ("Over below", "低于此值恢复"),
-        unit: Unit::Percent,
-        offered: &[70.0, 75.0, 80.0, 85.0],
-        min: 0.0,
-        max: 100.0,
+    number(
+        "clear",
+        ("Over below", "低于此值恢复"),
+        Unit::Percent,
+        &[70.0, 75.0, 80.0, 85.0],
+        (0.0, 100.0),
         default,
-    }
+    )
 }
 
 /// 80 percent is a warning, 90 an error.
@@ -83,24 +74,15 @@ pub(super) const KINDS: &[Kind] = &[
         falling: true,
         from_past: true,
         fields: &[
-            Field {
-                word: "level",
-                label: ("Within", "预计时间"),
-                unit: Unit::Hours,
-                offered: &[24.0, 72.0, 168.0],
-                min: 1.0,
-                max: 2_000.0,
-                default: 72.0,
-            },
-            Field {
-                word: "clear",
-                label: ("Over above", "高于此值恢复"),
-                unit: Unit::Hours,
-                offered: &[48.0, 120.0, 240.0],
-                min: 1.0,
-                max: 4_000.0,
-                default: 120.0,
-            },
+            number("level", ("Within", "预计时间"), Unit::Hours, &[24.0, 72.0, 168.0], (1.0, 2_000.0), 72.0),
+            number(
+                "clear",
+                ("Over above", "高于此值恢复"),
+                Unit::Hours,
+                &[48.0, 120.0, 240.0],
+                (1.0, 4_000.0),
+                120.0,
+            ),
         ],
         default: Default { steps: &[(Severity::Error, Some(24.0), None)], ..PLAIN },
         read: disk_full,
@@ -117,33 +99,30 @@ pub(super) const KINDS: &[Kind] = &[
         levels: true,
         from_past: true,
         fields: &[
-            Field {
-                word: "level",
-                label: ("An hour", "每小时"),
-                unit: Unit::Mib,
-                offered: &[20.0, 50.0, 100.0, 200.0],
-                min: 1.0,
-                max: 100_000.0,
-                default: 50.0,
-            },
-            Field {
-                word: "clear",
-                label: ("Over below", "低于此值恢复"),
-                unit: Unit::Mib,
-                offered: &[5.0, 20.0, 50.0],
-                min: 0.0,
-                max: 100_000.0,
-                default: 20.0,
-            },
-            Field {
-                word: "growth",
-                label: ("In all", "累计增长"),
-                unit: Unit::Percent,
-                offered: &[20.0, 30.0, 50.0, 100.0],
-                min: 1.0,
-                max: 10_000.0,
-                default: 30.0,
-            },
+            number(
+                "level",
+                ("An hour", "每小时"),
+                Unit::Mib,
+                &[20.0, 50.0, 100.0, 200.0],
+                (1.0, 100_000.0),
+                50.0,
+            ),
+            number(
+                "clear",
+                ("Over below", "低于此值恢复"),
+                Unit::Mib,
+                &[5.0, 20.0, 50.0],
+                (0.0, 100_000.0),
+                20.0,
+            ),
+            number(
+                "growth",
+                ("In all", "累计增长"),
+                Unit::Percent,
+                &[20.0, 30.0, 50.0, 100.0],
+                (1.0, 10_000.0),
+                30.0,
+            ),
         ],
         explained_by: &["offline", "gateway_down", "gateway_hung"],
         read: gateway_memory,

@@ -2,7 +2,7 @@
 
 use store::Severity;
 
-use super::{DEVICE, Default, Field, Kind, Of, PLAIN, Reading, Readings, So, Unit, View};
+use super::{DEVICE, Default, Kind, Of, PLAIN, Reading, Readings, So, Unit, View, number};
 use crate::facts::ServerNow;
 use crate::say::{bytes, cut, said, span};
 
@@ -19,24 +19,8 @@ pub(super) const KINDS: &[Kind] = &[
         levels: true,
         falling: true,
         fields: &[
-            Field {
-                word: "level",
-                label: ("Less than", "低于"),
-                unit: Unit::Times,
-                offered: &[1.5, 2.0, 4.0],
-                min: 1.0,
-                max: 100.0,
-                default: 2.0,
-            },
-            Field {
-                word: "clear",
-                label: ("Over above", "高于此值恢复"),
-                unit: Unit::Times,
-                offered: &[2.0, 3.0, 6.0],
-                min: 1.0,
-                max: 200.0,
-                default: 3.0,
-            },
+            number("level", ("Less than", "低于"), Unit::Times, &[1.5, 2.0, 4.0], (1.0, 100.0), 2.0),
+            number("clear", ("Over above", "高于此值恢复"), Unit::Times, &[2.0, 3.0, 6.0], (1.0, 200.0), 3.0),
         ],
         default: Default {
             severity: Severity::Error,
@@ -146,24 +130,8 @@ pub(super) const KINDS: &[Kind] = &[
         levels: true,
         falling: true,
         fields: &[
-            Field {
-                word: "level",
-                label: ("Less than", "不足"),
-                unit: Unit::Days,
-                offered: &[7.0, 14.0, 30.0],
-                min: 1.0,
-                max: 365.0,
-                default: 14.0,
-            },
-            Field {
-                word: "clear",
-                label: ("Over above", "高于此值恢复"),
-                unit: Unit::Days,
-                offered: &[14.0, 30.0],
-                min: 1.0,
-                max: 400.0,
-                default: 14.0,
-            },
+            number("level", ("Less than", "不足"), Unit::Days, &[7.0, 14.0, 30.0], (1.0, 365.0), 14.0),
+            number("clear", ("Over above", "高于此值恢复"), Unit::Days, &[14.0, 30.0], (1.0, 400.0), 14.0),
         ],
         default: Default { steps: &[(Severity::Error, Some(3.0), None)], ..PLAIN },
         read: |view| {
@@ -209,15 +177,7 @@ pub(super) const KINDS: &[Kind] = &[
         word: "key_unused",
         name: ("Key unused", "密钥长期未使用"),
         sentence: ("When a key was not used for {level}", "密钥超过 {level} 未使用"),
-        fields: &[Field {
-            word: "level",
-            label: ("For", "时间"),
-            unit: Unit::Days,
-            offered: &[30.0, 90.0, 180.0],
-            min: 1.0,
-            max: 3_650.0,
-            default: 90.0,
-        }],
+        fields: &[number("level", ("For", "时间"), Unit::Days, &[30.0, 90.0, 180.0], (1.0, 3_650.0), 90.0)],
         default: Default { severity: Severity::Info, resolved: false, ..PLAIN },
         read: |view| {
             let limit = view.ms("level");

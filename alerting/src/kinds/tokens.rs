@@ -3,7 +3,9 @@
 use protocol::{QUARTER_MILLIS, Timestamp};
 use store::{Counts, Said, Severity};
 
-use super::{DEVICE, Default, Field, Kind, Of, PLAIN, Reading, Readings, So, Text, Unit, View, Want};
+use super::{
+    DEVICE, Default, Field, Kind, Of, PLAIN, Reading, Readings, So, Text, Unit, View, Want, number, word,
+};
 use crate::facts::Known;
 use crate::say::{dollars, percent, said, span, tokens};
 
@@ -19,46 +21,20 @@ const LEAST_OF_A_DAY: f64 = 0.25;
 const MEASURE: &[(&str, Text)] = &[("usd", ("US dollars", "美元")), ("tokens", ("tokens", "token"))];
 const PERIOD: &[(&str, Text)] = &[("day", ("a day", "每天")), ("month", ("a month", "每月"))];
 
-const fn word(
-    word: &'static str,
-    label: Text,
-    words: &'static [(&'static str, Text)],
-    default: f64,
-) -> Field {
-    Field { word, label, unit: Unit::Word(words), offered: &[], min: 0.0, max: 0.0, default }
-}
-
 const fn amount(default: f64) -> Field {
-    Field {
-        word: "amount",
-        label: ("Budget", "预算"),
-        unit: Unit::Count,
-        offered: &[10.0, 50.0, 100.0, 500.0, 1_000_000.0],
-        min: 0.01,
-        max: 1e13,
+    number(
+        "amount",
+        ("Budget", "预算"),
+        Unit::Count,
+        &[10.0, 50.0, 100.0, 500.0, 1_000_000.0],
+        (0.01, 1e13),
         default,
-    }
+    )
 }
 
 const BUDGET: &[Field] = &[
-    Field {
-        word: "level",
-        label: ("At", "达到"),
-        unit: Unit::Percent,
-        offered: &[50.0, 80.0, 100.0],
-        min: 1.0,
-        max: 1_000.0,
-        default: 50.0,
-    },
-    Field {
-        word: "clear",
-        label: ("Over below", "低于此值恢复"),
-        unit: Unit::Percent,
-        offered: &[],
-        min: 0.0,
-        max: 1_000.0,
-        default: 50.0,
-    },
+    number("level", ("At", "达到"), Unit::Percent, &[50.0, 80.0, 100.0], (1.0, 1_000.0), 50.0),
+    number("clear", ("Over below", "低于此值恢复"), Unit::Percent, &[], (0.0, 1_000.0), 50.0),
     amount(100.0),
     word("measure", ("In", "单位"), MEASURE, 0.0),
     word("period", ("For", "周期"), PERIOD, 1.0),
@@ -95,24 +71,8 @@ pub(super) const KINDS: &[Kind] = &[
         levels: true,
         from_past: true,
         fields: &[
-            Field {
-                word: "level",
-                label: ("At", "达到"),
-                unit: Unit::Percent,
-                offered: &[50.0, 80.0, 100.0],
-                min: 1.0,
-                max: 1_000.0,
-                default: 80.0,
-            },
-            Field {
-                word: "clear",
-                label: ("Over below", "低于此值恢复"),
-                unit: Unit::Percent,
-                offered: &[],
-                min: 0.0,
-                max: 1_000.0,
-                default: 80.0,
-            },
+            number("level", ("At", "达到"), Unit::Percent, &[50.0, 80.0, 100.0], (1.0, 1_000.0), 80.0),
+            number("clear", ("Over below", "低于此值恢复"), Unit::Percent, &[], (0.0, 1_000.0), 80.0),
             amount(20.0),
             word("measure", ("In", "单位"), MEASURE, 0.0),
             word("period", ("For", "周期"), PERIOD, 0.0),
@@ -152,33 +112,23 @@ pub(super) const KINDS: &[Kind] = &[
         lasts: false,
         from_past: true,
         fields: &[
-            Field {
-                word: "times",
-                label: ("Times usual", "倍数"),
-                unit: Unit::Times,
-                offered: &[2.0, 3.0, 5.0, 10.0],
-                min: 1.1,
-                max: 1_000.0,
-                default: 3.0,
-            },
-            Field {
-                word: "usd",
-                label: ("More than", "高于"),
-                unit: Unit::Usd,
-                offered: &[1.0, 2.0, 5.0, 10.0],
-                min: 0.0,
-                max: 1e6,
-                default: 2.0,
-            },
-            Field {
-                word: "tokens",
-                label: ("Or, without a price", "未定价时高于"),
-                unit: Unit::Tokens,
-                offered: &[200_000.0, 500_000.0, 2_000_000.0],
-                min: 1.0,
-                max: 1e13,
-                default: 500_000.0,
-            },
+            number(
+                "times",
+                ("Times usual", "倍数"),
+                Unit::Times,
+                &[2.0, 3.0, 5.0, 10.0],
+                (1.1, 1_000.0),
+                3.0,
+            ),
+            number("usd", ("More than", "高于"), Unit::Usd, &[1.0, 2.0, 5.0, 10.0], (0.0, 1e6), 2.0),
+            number(
+                "tokens",
+                ("Or, without a price", "未定价时高于"),
+                Unit::Tokens,
+                &[200_000.0, 500_000.0, 2_000_000.0],
+                (1.0, 1e13),
+                500_000.0,
+            ),
         ],
         explained_by: &[],
         read: anomaly,
@@ -194,24 +144,22 @@ pub(super) const KINDS: &[Kind] = &[
         lasts: false,
         from_past: true,
         fields: &[
-            Field {
-                word: "tokens",
-                label: ("More than", "超过"),
-                unit: Unit::Tokens,
-                offered: &[200_000.0, 500_000.0, 2_000_000.0],
-                min: 1.0,
-                max: 1e13,
-                default: 500_000.0,
-            },
-            Field {
-                word: "hours",
-                label: ("Nobody for", "无人对话时间"),
-                unit: Unit::Hours,
-                offered: &[3.0, 6.0, 12.0, 24.0],
-                min: 1.0,
-                max: 60.0,
-                default: 6.0,
-            },
+            number(
+                "tokens",
+                ("More than", "超过"),
+                Unit::Tokens,
+                &[200_000.0, 500_000.0, 2_000_000.0],
+                (1.0, 1e13),
+                500_000.0,
+            ),
+            number(
+                "hours",
+                ("Nobody for", "无人对话时间"),
+                Unit::Hours,
+                &[3.0, 6.0, 12.0, 24.0],
+                (1.0, 60.0),
+                6.0,
+            ),
         ],
         explained_by: &[],
         read: idle_burn,
@@ -229,42 +177,31 @@ pub(super) const KINDS: &[Kind] = &[
         falling: true,
         from_past: true,
         fields: &[
-            Field {
-                word: "level",
-                label: ("Below", "低于"),
-                unit: Unit::Percent,
-                offered: &[10.0, 20.0, 30.0, 50.0],
-                min: 0.0,
-                max: 100.0,
-                default: 30.0,
-            },
-            Field {
-                word: "clear",
-                label: ("Over above", "高于此值恢复"),
-                unit: Unit::Percent,
-                offered: &[40.0, 50.0, 60.0],
-                min: 0.0,
-                max: 100.0,
-                default: 50.0,
-            },
-            Field {
-                word: "tokens",
-                label: ("More than", "超过"),
-                unit: Unit::Tokens,
-                offered: &[100_000.0, 200_000.0, 1_000_000.0],
-                min: 1.0,
-                max: 1e13,
-                default: 200_000.0,
-            },
-            Field {
-                word: "usual",
-                label: ("Were above", "此前高于"),
-                unit: Unit::Percent,
-                offered: &[50.0, 60.0, 80.0],
-                min: 0.0,
-                max: 100.0,
-                default: 60.0,
-            },
+            number("level", ("Below", "低于"), Unit::Percent, &[10.0, 20.0, 30.0, 50.0], (0.0, 100.0), 30.0),
+            number(
+                "clear",
+                ("Over above", "高于此值恢复"),
+                Unit::Percent,
+                &[40.0, 50.0, 60.0],
+                (0.0, 100.0),
+                50.0,
+            ),
+            number(
+                "tokens",
+                ("More than", "超过"),
+                Unit::Tokens,
+                &[100_000.0, 200_000.0, 1_000_000.0],
+                (1.0, 1e13),
+                200_000.0,
+            ),
+            number(
+                "usual",
+                ("Were above", "此前高于"),
+                Unit::Percent,
+                &[50.0, 60.0, 80.0],
+                (0.0, 100.0),
+                60.0,
+            ),
         ],
         explained_by: &[],
         read: cache,
