@@ -183,7 +183,8 @@ fn disk_full(view: &View<'_>) -> Readings {
 fn gateway_memory(view: &View<'_>) -> Readings {
     let (Some(device), Some(_)) = (view.device, view.measured()) else { return Readings::unknown() };
     let Some((per_h, (from, to))) = device.trend.rss_per_h.zip(device.trend.rss) else {
-        return Readings::unknown();
+        // What is no line does not grow, as far as anybody can tell.
+        return Readings::clear();
     };
     let growth = if from > 0.0 { (to / from - 1.0) * 100.0 } else { 0.0 };
     if growth < view.number("growth") {
