@@ -689,7 +689,7 @@ impl<'a> Replay<'a> {
             Want::Human(id) => {
                 let spoken = self.humans.get(place(id)?)?;
                 let last_at = spoken.iter().rev().find(|at| **at <= self.now).copied();
-                Fact::Human(id, crate::facts::Human { asked_at: self.now, last_at })
+                Fact::Human(id, crate::facts::Human { asked_at: self.now, last_at, mostly: None })
             }
             Want::Before(today) => {
                 let month = self.zone.month_of(self.now);

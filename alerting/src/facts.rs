@@ -228,7 +228,7 @@ pub struct Trend {
 }
 
 /// What is usual for a device in an hour of the week.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Usual {
     /// The hour that it is for.
     pub hour: Timestamp,
@@ -238,15 +238,28 @@ pub struct Usual {
     pub tokens: (f64, f64),
     /// From so many hours.
     pub known: u32,
+    /// What used most in this hour.
+    pub mostly: Option<Mostly>,
 }
 
 /// When somebody last spoke to a device's OpenClaw.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Human {
     /// When this was looked up.
     pub asked_at: Timestamp,
     /// When somebody spoke; `None`: nobody in the time that was looked at.
     pub last_at: Option<Timestamp>,
+    /// What used most since.
+    pub mostly: Option<Mostly>,
+}
+
+/// What used most of something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mostly {
+    /// The model.
+    pub model: String,
+    /// What made OpenClaw run, in the word of [`protocol::UsageTrigger`].
+    pub trigger: String,
 }
 
 /// The server itself.

@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use crate::facts::{DeviceNow, ErrorTold, Fact, Finding, Happened, Human, ServerNow, Trend, Usual};
+use crate::facts::{DeviceNow, ErrorTold, Fact, Finding, Happened, Human, Mostly, ServerNow, Trend, Usual};
 use crate::kinds::{self, Want};
 use crate::tell::{self, Whom};
 use crate::{Engine, Ruleset, Subject, Transition, Troubles, What};
@@ -468,10 +468,16 @@ impl Judge {
     async fn answer(&self, want: Want) -> Result<Fact, Error> {
         let now = self.store.clock().now();
         Ok(match want {
-            Want::Usual(id, hour) => Fact::Usual(id, usual(hour, &self.store.like_hours(id, hour).await?)),
+            Want::Usual(id, hour) => {
+                let like = self.store.like_hours(id, hour).await?;
+                // The last hour goes back to where the hour before was at this minute.
+                let mostly = self.mostly(id, now.plus_millis(-HOUR_MS)).await?;
+                Fact::Usual(id, Usual { mostly, ..usual(hour, &like) })
+            }
             Want::Human(id) => {
                 let last_at = self.store.last_human(id, now.plus_millis(-HUMAN_DAYS * DAY_MS)).await?;
-                Fact::Human(id, Human { asked_at: now, last_at })
+                let since = last_at.unwrap_or(now.plus_millis(-DAY_MS)).max(now.plus_millis(-3 * DAY_MS));
+                Fact::Human(id, Human { asked_at: now, last_at, mostly: self.mostly(id, since).await? })
             }
             Want::Before(today) => {
                 let month = self.store.used_by_device(self.zone.month_of(now), today).await?;
@@ -483,6 +489,11 @@ impl Judge {
                 Fact::Before(today, ids.into_iter().map(both).collect::<HashMap<_, _>>())
             }
         })
+    }
+
+    async fn mostly(&self, id: DeviceId, since: Timestamp) -> Result<Option<Mostly>, Error> {
+        let most = self.store.used_most(id, since).await?;
+        Ok(most.map(|(model, trigger)| Mostly { model, trigger }))
     }
 
     async fn step(&mut self, facts: Vec<Fact>, write: bool) {
@@ -624,6 +635,7 @@ pub(crate) fn usual(hour: Timestamp, like: &[store::Counts]) -> Usual {
         spent: spread(like.iter().map(|counts| counts.spent_nano_usd() as f64).collect()),
         tokens: spread(like.iter().map(|counts| counts.tokens() as f64).collect()),
         known: u32::try_from(like.len()).unwrap_or(u32::MAX),
+        mostly: None,
     }
 }
 

@@ -311,6 +311,26 @@ impl Store {
         Ok(quarter.map(|quarter| Timestamp((quarter + 1) * QUARTER_MILLIS)))
     }
 
+    /// The model and the reason that cost a device most since a moment, or of equals used most tokens; `None`: nothing was used.
+    pub async fn used_most(
+        &self,
+        device: DeviceId,
+        since: Timestamp,
+    ) -> Result<Option<(String, String)>, Error> {
+        sqlx::query_as(
+            "SELECT k.model, k.\"trigger\" FROM usage u JOIN usage_kind k ON k.no = u.kind_no
+             WHERE u.device_no = (SELECT no FROM device WHERE id = ?) AND u.quarter >= ? AND u.counted
+             GROUP BY k.model, k.\"trigger\" HAVING sum(u.input + u.output + u.cache_read + u.cache_write) > 0
+             ORDER BY sum(u.cost_nano_usd + u.estimate_nano_usd) DESC,
+                sum(u.input + u.output + u.cache_read + u.cache_write) DESC LIMIT 1",
+        )
+        .bind(device.to_string())
+        .bind(since.0.div_euclid(QUARTER_MILLIS))
+        .fetch_optional(&self.inner.readers)
+        .await
+        .doing("finding what used most")
+    }
+
     /// What each device used in a span, both of its ends the beginning of a quarter.
     pub async fn used_by_device(
         &self,

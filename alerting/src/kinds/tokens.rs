@@ -6,8 +6,8 @@ use store::{Counts, Said, Severity};
 use super::{
     DEVICE, Default, Field, Kind, Of, PLAIN, Reading, Readings, So, Text, Unit, View, Want, number, word,
 };
-use crate::facts::Known;
-use crate::say::{dollars, percent, said, span, tokens};
+use crate::facts::{Known, Mostly};
+use crate::say::{both, cut, dollars, percent, said, span, tokens};
 
 const HOUR_MS: i64 = 3_600_000;
 const QUARTERS_OF_AN_HOUR: i64 = 4;
@@ -339,7 +339,7 @@ fn anomaly(view: &View<'_>) -> Readings {
         return Readings::clear();
     }
     let hour = Timestamp(view.now.0.div_euclid(HOUR_MS) * HOUR_MS);
-    let Some(usual) = device.usual.filter(|usual| usual.hour == hour) else {
+    let Some(usual) = device.usual.as_ref().filter(|usual| usual.hour == hour) else {
         return Readings::unknown().want(Want::Usual(device.now.id, hour)).again(again);
     };
     // Of a device that is new nobody knows what is usual.
@@ -360,11 +360,26 @@ fn anomaly(view: &View<'_>) -> Readings {
     } else {
         said("Spend in an hour that has none usually", "平时无消耗的时段出现用量")
     };
+    let most = mostly(usual.mostly.as_ref());
     let so = So::new(title).detail(said(
-        format!("{} in an hour; usually {}.", show(value), show(median)),
-        format!("一小时 {}，平时 {}。", show(value), show(median)),
+        format!("{} in an hour; usually {}{}.", show(value), show(median), most.en),
+        format!("一小时 {}，平时 {}{}。", show(value), show(median), most.zh),
     ));
     Readings::so(so).again(again)
+}
+
+/// What used most, to be added to a sentence.
+fn mostly(most: Option<&Mostly>) -> Said {
+    let Some(Mostly { model, trigger }) = most else { return both("") };
+    let model = cut(model, 60);
+    let why = match trigger.as_str() {
+        "human" => (" for messages", "（用户消息）"),
+        "heartbeat" => (" by the heartbeat", "（心跳）"),
+        "cron" => (" by cron jobs", "（定时任务）"),
+        "sub_agent" => (" by sub-agents", "（子智能体）"),
+        _ => ("", ""),
+    };
+    said(format!("; mostly {model}{}", why.0), format!("；主要是 {model}{}", why.1))
 }
 
 fn idle_burn(view: &View<'_>) -> Readings {
@@ -377,7 +392,7 @@ fn idle_burn(view: &View<'_>) -> Readings {
         return Readings::clear();
     }
     let fresh = |human: &crate::facts::Human| view.now.millis_since(human.asked_at) < AGAIN_MS;
-    let Some(human) = device.human.filter(fresh) else {
+    let Some(human) = device.human.as_ref().filter(|human| fresh(human)) else {
         return Readings::unknown().want(Want::Human(device.now.id));
     };
     let silent = human.last_at.map_or(MEMORY_MS, |last| view.now.millis_since(last));
@@ -389,10 +404,11 @@ fn idle_burn(view: &View<'_>) -> Readings {
     let (length, used) = (span(silent.min(MEMORY_MS)), tokens(float(burnt.tokens())));
     let cost = burnt.known_spent_nano_usd().filter(|nano| *nano > 0).map(|nano| dollars(float(nano)));
     let cost = cost.map(|cost| (format!(", {cost}"), format!("，{cost}"))).unwrap_or_default();
+    let most = mostly(human.mostly.as_ref());
     let so = So::new(said(format!("{used} tokens without people"), format!("无人对话而消耗 {used} token")))
         .detail(said(
-            format!("Nobody has written for {}{}.", length.en, cost.0),
-            format!("已 {} 无人对话{}。", length.zh, cost.1),
+            format!("Nobody has written for {}{}{}.", length.en, cost.0, most.en),
+            format!("已 {} 无人对话{}{}。", length.zh, cost.1, most.zh),
         ));
     Readings::so(so).again(view.now.plus_millis(AGAIN_MS))
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use alerting::What::{Fired, Resolved, Worse};
-use alerting::facts::{Fact, Human, Usual};
+use alerting::facts::{Fact, Human, Mostly, Usual};
 use alerting::kinds::Want;
 use protocol::{QUARTER_MILLIS, Timestamp};
 use serde_json::json;
@@ -41,9 +41,16 @@ impl Story {
     }
 }
 
+fn mostly() -> Mostly {
+    Mostly { model: "claude-sonnet".to_owned(), trigger: "cron".to_owned() }
+}
+
 fn usual(story: &Story, nano: f64, deviation: f64) -> Fact {
     let hour = Timestamp(story.now.0.div_euclid(HOUR) * HOUR);
-    Fact::Usual(id(0), Usual { hour, spent: (nano, deviation), tokens: (1e5, 1e4), known: 5 })
+    Fact::Usual(
+        id(0),
+        Usual { hour, spent: (nano, deviation), tokens: (1e5, 1e4), known: 5, mostly: Some(mostly()) },
+    )
 }
 
 #[test]
@@ -109,13 +116,19 @@ fn an_hour_is_compared_with_the_same_hour_of_other_weeks() {
     story.expect(&[]);
     story.uses(0, 100_000, 1.0).expect(&[("usage_anomaly", Fired, Warning)]);
     assert_eq!(story.last().telling.title.en, "Spend 3.3× usual for this hour");
+    let detail = story.last().telling.detail.clone().unwrap();
+    assert_eq!(detail.en, "$4.90 in an hour; usually $1.50; mostly claude-sonnet by cron jobs.");
+    assert_eq!(detail.zh, "一小时 $4.90，平时 $1.50；主要是 claude-sonnet（定时任务）。");
     // Where hours differ much, more is usual.
     story.learn([usual(&story, 1.5e9, 2.0e9)]);
     story.expect(&[("usage_anomaly", Resolved, Warning)]);
     // Of a new device nobody knows what is usual.
     let mut story = Story::new(&[rule(1, "usage_anomaly")]);
     story.uses(0, 100_000, 50.0);
-    story.learn([Fact::Usual(id(0), Usual { hour: NOON, spent: (0.0, 0.0), tokens: (0.0, 0.0), known: 2 })]);
+    story.learn([Fact::Usual(
+        id(0),
+        Usual { hour: NOON, spent: (0.0, 0.0), tokens: (0.0, 0.0), known: 2, mostly: None },
+    )]);
     story.expect(&[]);
 }
 
@@ -126,7 +139,10 @@ fn tokens_without_people_are_told_when_nobody_spoke_for_long() {
     story.uses(0, 200_000, 0.0).expect(&[]);
     assert_eq!(story.wants(), [Want::Human(id(0))]);
     let human = |story: &Story, ago: i64| {
-        Fact::Human(id(0), Human { asked_at: story.now, last_at: Some(story.now.plus_millis(-ago)) })
+        Fact::Human(
+            id(0),
+            Human { asked_at: story.now, last_at: Some(story.now.plus_millis(-ago)), mostly: Some(mostly()) },
+        )
     };
     story.learn([human(&story, 5 * HOUR)]);
     story.expect(&[]);
