@@ -821,7 +821,7 @@ impl Engine {
                 self.put(&own, Some(State { phase: Phase::Folded { into: text.clone() }, fires }));
                 self.dirty.insert(own);
                 storm.last = storm.last.max(*since);
-                storm.lost += 1;
+                storm.lost.push(*id);
             }
             let mut members: Vec<DeviceId> = firing
                 .members
@@ -838,6 +838,7 @@ impl Engine {
             if members.is_empty() {
                 let step = Step { what: What::Resolved, at: now, tell: firing.told };
                 firing.telling = fold::over(&storm);
+                firing.members = storm.lost;
                 out.push(transition(key.clone(), kind.word, firing, &step));
                 let idle = State { phase: Phase::Idle, fires: state.fires };
                 self.put(&key, Some(idle));
@@ -845,7 +846,7 @@ impl Engine {
                 self.wake(no, None, now.plus_millis(FLAP_WITHIN_MS));
                 continue;
             }
-            let told = fold::say(&self.world, &storm, &members, storm.lost);
+            let told = fold::say(&self.world, &storm, &members, storm.lost.len());
             let changed =
                 members != firing.members || told != firing.telling || firing.storm.as_ref() != Some(&storm);
             firing.members = members;

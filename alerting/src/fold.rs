@@ -30,8 +30,8 @@ pub(crate) struct Storm {
     pub(crate) first: Timestamp,
     /// When the last was.
     pub(crate) last: Timestamp,
-    /// How many they were.
-    pub(crate) lost: usize,
+    /// All that were lost, in order: whoever is back stays in it.
+    pub(crate) lost: Vec<DeviceId>,
     /// What they have in common.
     pub(crate) common: Common,
 }
@@ -138,7 +138,7 @@ pub(crate) fn group(
     let mut members: Vec<DeviceId> = within.iter().map(|(id, _)| *id).collect();
     members.sort_unstable();
     let (first, last) = (within.first()?.1, within.last()?.1);
-    Some(Group { storm: Storm { first, last, lost: members.len(), common }, members })
+    Some(Group { storm: Storm { first, last, lost: members.clone(), common }, members })
 }
 
 /// Those that are lost and belong to a storm that was told of.
@@ -209,7 +209,7 @@ pub(crate) fn say(world: &World, storm: &Storm, members: &[DeviceId], lost: usiz
 
 /// What a storm says when all are back.
 pub(crate) fn over(storm: &Storm) -> Saying {
-    let lost = storm.lost;
+    let lost = storm.lost.len();
     let place = place(&storm.common).map_or_else(
         || said(String::new(), String::new()),
         |place| said(format!(" in {}", place.en), format!("{} 的 ", place.zh)),

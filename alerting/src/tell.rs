@@ -117,7 +117,7 @@ pub(crate) fn write(
             at: step.fired_at,
             flapping: step.flapping,
         },
-        What::Resolved => AlertDeed::Resolve { at: step.at },
+        What::Resolved => AlertDeed::Resolve { at: step.at, telling, members },
         What::Worse | What::Changed | What::Reminder | What::Told => AlertDeed::Update {
             telling,
             members,

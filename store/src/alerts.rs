@@ -159,6 +159,10 @@ pub enum AlertDeed {
     Resolve {
         /// Since when.
         at: Timestamp,
+        /// What it says from now on.
+        telling: Telling,
+        /// All devices that it was about, when several are one alert.
+        members: Vec<DeviceId>,
     },
     /// Nothing but that people are told.
     Keep,
@@ -523,9 +527,18 @@ impl Store {
                 say(tx, no, telling, members(ids), *flapping, hidden_by.as_deref()).await?;
                 Ok(Some(no))
             }
-            (AlertDeed::Resolve { at }, Some(no)) => {
-                sqlx::query("UPDATE alert SET resolved_at = max(?, fired_at), hidden_by = NULL WHERE no = ?")
-                    .bind(at.0)
+            (AlertDeed::Resolve { at, telling, members: ids }, Some(no)) => {
+                sqlx::query(
+                    "UPDATE alert SET resolved_at = max(?, fired_at), hidden_by = NULL, severity = ?, title_en = ?,
+                        title_zh = ?, detail_en = ?, detail_zh = ?, members = ? WHERE no = ?",
+                )
+                .bind(at.0)
+                .bind(telling.severity.as_str())
+                .bind(&telling.title.en)
+                .bind(&telling.title.zh)
+                .bind(telling.detail.as_ref().map(|detail| &detail.en))
+                .bind(telling.detail.as_ref().map(|detail| &detail.zh))
+                .bind(members(ids))
                     .bind(no)
                     .execute(&mut **tx)
                     .await?;

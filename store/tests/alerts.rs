@@ -107,6 +107,10 @@ fn deed(title: &str) -> AlertDeed {
     }
 }
 
+fn over() -> AlertDeed {
+    AlertDeed::Resolve { at: NOW, telling: telling(Severity::Error, "over"), members: vec![] }
+}
+
 fn write(deed: AlertDeed, tell: Vec<NewDelivery>) -> AlertWrite {
     AlertWrite { key: "1/-/".to_owned(), deed, tell }
 }
@@ -161,8 +165,8 @@ async fn what_is_written_twice_is_there_once() {
     assert_eq!(store.firing_alerts().await.unwrap()[0].key, "1/-/");
     // Over, and nothing is remembered any more; the second time it is over already.
     for _ in 0..2 {
-        let over = write(AlertDeed::Resolve { at: NOW }, vec![told(&id, "c", "resolved", false)]);
-        store.write_alerts(&[over], &[("1/-/".to_owned(), None)], NOTHING).await.unwrap();
+        let end = write(over(), vec![told(&id, "c", "resolved", false)]);
+        store.write_alerts(&[end], &[("1/-/".to_owned(), None)], NOTHING).await.unwrap();
     }
     assert_eq!(store.firing(), Firing::default());
     assert_eq!(deliveries(store).await, ["a fired waiting", "c resolved waiting"]);
@@ -177,12 +181,12 @@ async fn what_is_over_in_quiet_hours_is_never_told() {
         store.write_alerts(&[write(deed, vec![delivery])], &[], NOTHING).await.unwrap();
     };
     step(deed("gone"), told(&id, "a", "fired", true)).await;
-    step(AlertDeed::Resolve { at: NOW }, told(&id, "b", "resolved", true)).await;
+    step(over(), told(&id, "b", "resolved", true)).await;
     assert_eq!(deliveries(store).await, ["a fired skipped"]);
     // What became grave meanwhile was told at once, and so its end is told, too.
     step(deed("gone again"), told(&id, "c", "fired", true)).await;
     step(AlertDeed::Keep, told(&id, "d", "worse", false)).await;
-    step(AlertDeed::Resolve { at: NOW }, told(&id, "e", "resolved", true)).await;
+    step(over(), told(&id, "e", "resolved", true)).await;
     let expected = ["a fired skipped", "c fired skipped", "d worse waiting", "e resolved held"];
     assert_eq!(deliveries(store).await, expected);
 }

@@ -1,8 +1,9 @@
 //! A web address of anybody's: the notification as JSON, or as its owner's template writes it, signed if wanted.
 
-use minijinja::{AutoEscape, Environment, UndefinedBehavior, context};
+use minijinja::value::Kwargs;
+use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, context, filters};
 use protocol::{Clock, Timestamp};
-use serde_json::{Value, json};
+use serde_json::json;
 use store::{Said, Severity, Zone};
 
 use super::form::Form;
@@ -16,6 +17,9 @@ use crate::{Notification, Occasion, Subject};
 
 /// Steps of a template: far more than any message takes, and over in a moment.
 const FUEL: u64 = 100_000;
+/// Bytes of a template, and what it may say.
+const TEMPLATE: usize = 8 << 10;
+const STATEMENTS: [&str; 4] = ["if", "elif", "else", "endif"];
 /// Bytes of a body.
 const BODY: usize = 256 << 10;
 const NAME: &str = "body";
@@ -74,8 +78,8 @@ pub(super) const KIND: ChannelKind = ChannelKind {
             word: "template",
             label: ("Body", "正文模板"),
             help: Some((
-                "Jinja. Names: id, occasion, severity, headline, title, detail, text, device, device_id, tags, devices, rule, alert, at, fired_at, resolved_at, url, language. In JSON write {{ headline | tojson }}.",
-                "Jinja 模板。可用变量：id、occasion、severity、headline、title、detail、text、device、device_id、tags、devices、rule、alert、at、fired_at、resolved_at、url、language。写在 JSON 中请用 {{ headline | tojson }}。",
+                "Jinja. Names: id, occasion, severity, headline, title, detail, text, device, device_id, tags, devices, rule, alert, at, fired_at, resolved_at, url, language. In JSON write {{ headline | tojson }}. There are if, and the filters tojson, join, default, upper, lower, trim, length, first, last, urlencode.",
+                "Jinja 模板。可用变量：id、occasion、severity、headline、title、detail、text、device、device_id、tags、devices、rule、alert、at、fired_at、resolved_at、url、language。写在 JSON 中请用 {{ headline | tojson }}。支持 if 语句和过滤器 tojson、join、default、upper、lower、trim、length、first、last、urlencode。",
             )),
             placeholder: "{\"text\": {{ headline | tojson }}}",
             kind: FieldKind::Lines,
@@ -161,7 +165,7 @@ pub(super) fn rfc3339(at: Timestamp) -> String {
 }
 
 /// The notification as JSON; docs/OPERATIONS.md describes it.
-fn plain(message: &Message<'_>) -> Value {
+fn plain(message: &Message<'_>) -> serde_json::Value {
     let (said, words) = (message.notification, Words::of(message));
     let both = |said: &Said| json!({ "en": said.en, "zh": said.zh });
     json!({
@@ -195,8 +199,10 @@ struct Template {
 impl Template {
     /// Reads a template, and tries it on everything that may come.
     fn parse(text: &str, json: bool) -> Result<Self, String> {
-        let mut environment = Environment::new();
+        modest(text)?;
+        let mut environment = Environment::empty();
         environment.set_fuel(Some(FUEL));
+        add_filters(&mut environment);
         // A misspelt name is found now, and not when something is to be told.
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_auto_escape_callback(|_| AutoEscape::None);
@@ -212,7 +218,7 @@ impl Template {
     }
 
     /// A filter takes what does not exist for nothing, so names are looked at by themselves.
-    fn knows(&self, names: &minijinja::Value) -> Result<(), String> {
+    fn knows(&self, names: &Value) -> Result<(), String> {
         let used = self.environment.get_template(NAME).map(|template| template.undeclared_variables(false));
         let used = used.map_err(|error| explain(&error))?;
         let is_known = |name: &str| {
@@ -241,8 +247,59 @@ impl Template {
     }
 }
 
+/// Refuses what could make a template grow out of proportion: steps are counted, what is in memory is not. Without values of
+/// its own, loops and multiplication a template makes nothing that is much longer than itself and what it is about, and the
+/// filters see to the rest.
+fn modest(text: &str) -> Result<(), String> {
+    if text.len() > TEMPLATE {
+        return Err("the template has more than 8 KiB".to_owned());
+    }
+    if text.contains('*') {
+        return Err("leave out *: a template does not multiply".to_owned());
+    }
+    for rest in text.split("{%").skip(1) {
+        let rest = rest.trim_start_matches(['-', '+']).trim_start();
+        let word: String = rest.chars().take_while(char::is_ascii_alphanumeric).collect();
+        if !STATEMENTS.contains(&word.as_str()) {
+            return Err(format!("leave out {word:?}: a template has {}", STATEMENTS.join(", ")));
+        }
+    }
+    Ok(())
+}
+
+/// The filters that a template may use. What one gives is never longer than a body may be.
+fn add_filters(environment: &mut Environment<'static>) {
+    environment.add_filter("upper", filters::upper);
+    environment.add_filter("lower", filters::lower);
+    environment.add_filter("trim", filters::trim);
+    environment.add_filter("default", filters::default);
+    environment.add_filter("length", filters::length);
+    environment.add_filter("first", filters::first);
+    environment.add_filter("last", filters::last);
+    environment.add_filter("tojson", |value: &Value| {
+        short(value, filters::tojson(value, None, std::iter::empty::<(&str, Value)>().collect::<Kwargs>()))
+    });
+    environment
+        .add_filter("urlencode", |value: &Value| short(value, filters::urlencode(value).map(Value::from)));
+    environment.add_filter("join", |value: &Value, between: String| {
+        let parts: Vec<String> = value.try_iter()?.map(|part| part.to_string()).collect();
+        let long = parts.iter().map(|part| part.len() + between.len()).sum::<usize>() > BODY;
+        if long { Err(too_long()) } else { Ok(Value::from(parts.join(&between))) }
+    });
+}
+
+fn short(of: &Value, made: Result<Value, minijinja::Error>) -> Result<Value, minijinja::Error> {
+    let long = |value: &Value| value.as_str().is_some_and(|text| text.len() > BODY);
+    let made = made?;
+    if long(of) || long(&made) { Err(too_long()) } else { Ok(made) }
+}
+
+fn too_long() -> minijinja::Error {
+    minijinja::Error::new(minijinja::ErrorKind::InvalidOperation, "longer than 256 KiB")
+}
+
 /// The names that a template may use, all of them always there.
-fn names(message: &Message<'_>) -> minijinja::Value {
+fn names(message: &Message<'_>) -> Value {
     let (said, words) = (message.notification, Words::of(message));
     let moment = |at: Option<Timestamp>| at.map(rfc3339).unwrap_or_default();
     let zh = message.voice.language == Language::Zh;

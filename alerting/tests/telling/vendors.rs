@@ -621,8 +621,16 @@ async fn a_webhook_is_written_by_its_template() {
     refused("{\"text\": {{ headlin | tojson }}}", "There is no headlin");
     refused("{\"text\": \"{{ headline }}\"}", "tojson");
     refused("{% if %}", "Line 1");
-    refused("{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor %}", "fuel");
-    refused("{% include '/etc/passwd' %}", "unknown statement");
+    // What grows is refused before it is tried: steps can be counted, memory cannot.
+    refused("{% for i in range(100000) %}{% endfor %}", "Leave out \"for\"");
+    refused("{%- set a = 'x' %}{{ a }}", "Leave out \"set\"");
+    refused("{% with a = 'x' %}{{ a }}{% endwith %}", "Leave out \"with\"");
+    refused("{% include '/etc/passwd' %}", "Leave out \"include\"");
+    refused("{{ 'x' * 100000000 }}", "Leave out *");
+    refused("{{ 'a' | replace('a', 'bb') }}", "replace");
+    refused(&format!("{{{{ '\"' {} }}}}", "| tojson ".repeat(60)), "longer than");
+    refused(&format!("{{{{ 'ab' {} }}}}", "| join('abcdefgh') ".repeat(60)), "longer than");
+    refused(&"x".repeat(9 << 10), "8 KiB");
     for headers in ["no colon", "Bad Name: x", "Host: other"] {
         assert!(check("webhook", &settings(&[("url", &url), ("headers", headers)])).is_err(), "{headers}");
     }

@@ -34,6 +34,12 @@ fn all_of_a_fleet_at_once_are_one_alert_that_changes_in_place() {
         (Changed, 1, "1 of 500 devices is still offline")
     );
     story.back(499).expect(&[("offline", Resolved, Error)]);
+    let over = story.last();
+    assert_eq!(
+        (over.members.len(), &*over.telling.title.en),
+        (500, "500 devices offline"),
+        "as it is remembered"
+    );
     // One that is lost later is one that is lost.
     story.pass(DAY).lose(7).pass(MINUTE).expect(&[("offline", Fired, Error)]);
     assert_eq!(story.last().key, key(1, 7));
