@@ -202,7 +202,7 @@ pub(crate) fn say(world: &World, storm: &Storm, members: &[DeviceId], lost: usiz
         title,
         said(
             format!("Lost within {}: {}.", within.en, who.en),
-            format!("{} 内同时断线：{}。", within.zh, who.zh),
+            format!("{}内同时断线：{}。", within.zh, who.zh),
         ),
     )
 }

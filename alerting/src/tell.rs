@@ -75,9 +75,11 @@ fn id(step: &Transition, channel: &str) -> String {
     hash.finalize().iter().take(ID_BYTES).flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
-/// Whether a channel takes what a rule says. One that fails is not told that it does.
-fn takes(channel: &Channel, rule: Option<&Rule>, step: &Transition) -> bool {
-    let named = rule.and_then(|rule| rule.body.channels.as_ref());
+/// Whether a channel takes what a rule says. One that fails is not told that it does. Where all channels that a rule names are
+/// gone the others are told: better those than nobody.
+fn takes(channel: &Channel, rule: Option<&Rule>, step: &Transition, all: &[Channel]) -> bool {
+    let there = |ids: &&Vec<String>| ids.is_empty() || all.iter().any(|one| ids.contains(&one.id));
+    let named = rule.and_then(|rule| rule.body.channels.as_ref()).filter(there);
     let asked = named.map_or(channel.body.takes_all, |ids| ids.contains(&channel.id));
     let itself = step.kind == "channel_failing" && step.key.subject == channel.id;
     let severity = if step.what == What::Resolved { step.gravest } else { step.telling.severity };
@@ -146,7 +148,11 @@ pub(crate) fn write(
         })
     };
     let tell: Vec<NewDelivery> = if step.tell {
-        whom.channels.iter().filter(|channel| takes(channel, rule, step)).filter_map(tell).collect()
+        whom.channels
+            .iter()
+            .filter(|channel| takes(channel, rule, step, whom.channels))
+            .filter_map(tell)
+            .collect()
     } else {
         vec![]
     };
@@ -242,6 +248,9 @@ mod tests {
         let mut rule = Rule { no: 1, kind: "offline".to_owned(), enabled: true, body: kind.body(), rev: 1 };
         rule.body.channels = Some(vec!["all".to_owned()]);
         assert_eq!(told(&step(What::Fired, Severity::Error), Some(&rule), &channels, &none), ["all fired"]);
+        rule.body.channels = Some(vec!["gone".to_owned()]);
+        let instead = ["grave fired", "all fired", "chat fired"];
+        assert_eq!(told(&step(What::Fired, Severity::Error), Some(&rule), &channels, &none), instead);
         rule.body.channels = None;
         rule.body.tell_resolved = false;
         assert_eq!(

@@ -126,7 +126,7 @@ fn burst(view: &View<'_>) -> Readings {
     let n = device.errors.minutes(view.now.plus_millis(60_000 - within), view.now);
     let length = span(within);
     let reading = view.level(f64::from(n), || {
-        So::new(said(format!("{n} errors within {}", length.en), format!("{} 内 {n} 条错误", length.zh)))
+        So::new(said(format!("{n} errors within {}", length.en), format!("{}内 {n} 条错误", length.zh)))
     });
     let readings = Readings::one(reading);
     // While there are any, they go by themselves.
