@@ -70,6 +70,14 @@ pub struct Server {
     pub address: Arc<dyn Fn(DeviceId) -> Option<IpAddr> + Send + Sync>,
 }
 
+/// Why it is time to judge.
+enum Woke {
+    News(Vec<Change>),
+    Behind,
+    Troubles,
+    Time,
+}
+
 /// Judges what the store records.
 pub struct Judge {
     store: Store,
@@ -141,47 +149,48 @@ impl Judge {
             }
             info!(rules = self.engine.rules(), devices = self.store.count_devices(), "alerting judges");
             let (mut looked, mut remembered, mut slowly) = (Instant::now(), Instant::now(), Instant::now());
-            let mut wall = self.store.clock().now();
-            let mut since = Instant::now();
+            let (mut wall, mut since) = (self.store.clock().now(), Instant::now());
             loop {
                 let next = self.next_look(looked);
-                tokio::select! {
+                let woke = tokio::select! {
                     change = feed.recv() => match change {
                         Ok(change) => {
                             let mut changes = vec![change];
                             sleep(GATHER).await;
-                            let behind = loop {
+                            loop {
                                 match feed.try_recv() {
                                     Ok(change) => changes.push(change),
-                                    Err(TryRecvError::Lagged(_)) => break true,
-                                    Err(TryRecvError::Empty | TryRecvError::Closed) => break false,
+                                    Err(TryRecvError::Lagged(_)) => break Woke::Behind,
+                                    Err(TryRecvError::Empty | TryRecvError::Closed) => break Woke::News(changes),
                                 }
-                            };
-                            if behind {
-                                self.hear_everything().await;
-                            } else {
-                                self.hear(&changes).await;
                             }
                         }
-                        Err(RecvError::Lagged(_)) => self.hear_everything().await,
+                        Err(RecvError::Lagged(_)) => Woke::Behind,
                         Err(RecvError::Closed) => return,
                     },
                     result = self.troubles.changed() => {
                         if result.is_err() {
                             return;
                         }
-                        self.tell_troubles().await;
+                        Woke::Troubles
                     }
-                    () = sleep_until(next) => {}
-                }
+                    () = sleep_until(next) => Woke::Time,
+                };
+                // Before anything is judged by a clock that was set.
                 let now = self.store.clock().now();
                 let stepped = now.millis_since(wall) - millis(since.elapsed());
                 (wall, since) = (now, Instant::now());
-                let mut facts = Vec::new();
                 if stepped.abs() >= STEP_MS {
                     warn!(by_ms = stepped, "the clock of this machine was set");
-                    facts.push(Fact::ClockStepped(stepped));
+                    self.step(vec![Fact::ClockStepped(stepped)], true).await;
                 }
+                match woke {
+                    Woke::News(changes) => self.hear(&changes).await,
+                    Woke::Behind => self.hear_everything().await,
+                    Woke::Troubles => self.tell_troubles().await,
+                    Woke::Time => {}
+                }
+                let mut facts = Vec::new();
                 if looked.elapsed() >= LOOK {
                     looked = Instant::now();
                     facts.push(Fact::Server((self.server.now)()));
