@@ -151,6 +151,9 @@ pub(crate) struct Firing {
     pub(crate) acknowledged: bool,
     #[serde(default)]
     pub(crate) members: Vec<DeviceId>,
+    /// What it consists of.
+    #[serde(default)]
+    pub(crate) parts: Vec<String>,
     /// Of a folded one: when the last of its devices was lost, how many it were, and what they share.
     #[serde(default)]
     pub(crate) storm: Option<fold::Storm>,
@@ -197,7 +200,7 @@ type Wake = Reverse<(Timestamp, i64, Option<DeviceId>)>;
 /// The engine.
 pub struct Engine {
     pub(crate) world: World,
-    rules: Vec<RuleNow>,
+    rules: BTreeMap<i64, RuleNow>,
     pauses: Vec<Pause>,
     zone: Zone,
     states: HashMap<(i64, Option<DeviceId>), BTreeMap<String, State>>,
@@ -211,6 +214,8 @@ pub struct Engine {
     wants: HashSet<Want>,
     /// Keys whose state has changed since it was last taken.
     dirty: HashSet<Key>,
+    /// Rules of which devices were lost, or are back, since their storms were last judged.
+    stormy: HashSet<i64>,
     fleet_dirty: bool,
     fleet_read_at: Timestamp,
 }
@@ -237,7 +242,6 @@ struct Next {
 
 struct Step {
     what: What,
-    at: Timestamp,
     tell: bool,
 }
 
@@ -247,7 +251,7 @@ impl Engine {
     pub fn new(set: Ruleset, started: Timestamp, floor: Timestamp) -> Self {
         let mut engine = Self {
             world: World::default(),
-            rules: Vec::new(),
+            rules: BTreeMap::new(),
             pauses: Vec::new(),
             zone: Zone::utc(),
             states: HashMap::new(),
@@ -257,6 +261,7 @@ impl Engine {
             floor,
             wants: HashSet::new(),
             dirty: HashSet::new(),
+            stormy: HashSet::new(),
             fleet_dirty: false,
             fleet_read_at: Timestamp(i64::MIN),
         };
@@ -266,7 +271,7 @@ impl Engine {
 
     /// Takes over what people have said, in place of what they said before.
     pub(crate) fn take_rules(&mut self, set: Ruleset) {
-        let known = |rule: Rule| Some(RuleNow { kind: kinds::kind(&rule.kind)?, rule });
+        let known = |rule: Rule| Some((rule.no, RuleNow { kind: kinds::kind(&rule.kind)?, rule }));
         self.rules = set.rules.into_iter().filter_map(known).collect();
         self.pauses = set.pauses;
         self.zone = set.zone.unwrap_or_else(Zone::utc);
@@ -282,15 +287,19 @@ impl Engine {
     ) {
         // What was about to fire begins anew when too much may have happened since.
         let recent = now.millis_since(judged_at) < 2 * MINUTE_MS;
+        let fire: HashSet<&str> = firing.iter().map(|alert| alert.key.as_str()).collect();
         for (text, body) in states {
             let (Some(key), Ok(mut state)) = (Key::parse(text), serde_json::from_str::<State>(body)) else {
                 self.dirty.extend(Key::parse(text));
                 continue;
             };
-            let fires = firing.iter().any(|alert| alert.key == *text);
-            if matches!(state.phase, Phase::Firing(_)) != fires
-                || (!recent && matches!(state.phase, Phase::Pending { .. }))
-            {
+            let holds = match &state.phase {
+                Phase::Firing(_) => fire.contains(text.as_str()),
+                Phase::Folded { into } => fire.contains(into.as_str()),
+                Phase::Pending { .. } => recent,
+                Phase::Idle => true,
+            };
+            if !holds {
                 state.phase = Phase::Idle;
                 self.dirty.insert(key.clone());
             }
@@ -316,6 +325,7 @@ impl Engine {
                 hidden_by: None,
                 acknowledged: alert.acknowledged,
                 members: alert.members.clone(),
+                parts: Vec::new(),
                 storm: None,
             };
             self.put(
@@ -333,7 +343,6 @@ impl Engine {
         }
         let mut out = Vec::new();
         self.judge_everything(now, &mut out);
-        self.explain(now, &mut out);
         out
     }
 
@@ -361,9 +370,22 @@ impl Engine {
             self.fleet_read_at = now;
             self.judge_all_of(Of::Fleet, now, &mut out);
         }
-        self.due(now, &mut out);
-        self.explain(now, &mut out);
+        self.finish(now, &mut out);
         out
+    }
+
+    /// What follows by itself: what is due by now, the storms that devices left or joined, and what is explained by all that.
+    fn finish(&mut self, now: Timestamp, out: &mut Vec<Transition>) {
+        self.due(now, out);
+        self.storms(now, out);
+        self.explain(now, out);
+        self.storms(now, out);
+    }
+
+    fn storms(&mut self, now: Timestamp, out: &mut Vec<Transition>) {
+        for rule in std::mem::take(&mut self.stormy) {
+            self.judge_storms(rule, now, out);
+        }
     }
 
     /// What has begun or is over may explain what else fires of its devices.
@@ -386,7 +408,7 @@ impl Engine {
         // Of rules that are gone or off, and devices that are not of them any more, everything is over.
         let keys: Vec<(i64, Option<DeviceId>)> = self.states.keys().copied().collect();
         for (rule, device) in keys {
-            if !self.rules.iter().any(|r| r.rule.no == rule && r.rule.enabled) {
+            if !self.rule(rule).is_some_and(|rule| rule.enabled) {
                 self.end(rule, device, now, &mut out);
             }
         }
@@ -395,14 +417,14 @@ impl Engine {
     }
 
     /// Judges everything that is known.
-    pub fn judge_everything(&mut self, now: Timestamp, out: &mut Vec<Transition>) {
+    fn judge_everything(&mut self, now: Timestamp, out: &mut Vec<Transition>) {
         let ids: Vec<DeviceId> = self.world.devices.keys().copied().collect();
         for id in ids {
             self.judge_device(id, now, out);
         }
         self.judge_all_of(Of::Fleet, now, out);
         self.judge_all_of(Of::Server, now, out);
-        self.due(now, out);
+        self.finish(now, out);
     }
 
     /// When something must be judged although nothing is learned.
@@ -425,12 +447,12 @@ impl Engine {
 
     /// The rule with this number.
     pub fn rule(&self, no: i64) -> Option<&Rule> {
-        self.rules.iter().map(|r| &r.rule).find(|rule| rule.no == no)
+        self.rules.get(&no).map(|r| &r.rule)
     }
 
     /// How many rules are judged.
     pub fn rules(&self) -> usize {
-        self.rules.iter().filter(|r| r.rule.enabled).count()
+        self.rules.values().filter(|r| r.rule.enabled).count()
     }
 
     /// The devices that are known.
@@ -440,6 +462,10 @@ impl Engine {
 
     fn state(&self, key: &Key) -> Option<&State> {
         self.states.get(&(key.rule, key.device))?.get(&key.subject)
+    }
+
+    fn fires(&self, key: &Key) -> Vec<Timestamp> {
+        self.state(key).map(|state| state.fires.clone()).unwrap_or_default()
     }
 
     fn state_mut(&mut self, key: &Key) -> Option<&mut State> {
@@ -537,7 +563,7 @@ impl Engine {
     fn judge_device(&mut self, id: DeviceId, now: Timestamp, out: &mut Vec<Transition>) {
         let rules: Vec<i64> = self
             .rules
-            .iter()
+            .values()
             .filter(|r| r.kind.of == Of::Device && r.rule.enabled)
             .map(|r| r.rule.no)
             .collect();
@@ -548,7 +574,7 @@ impl Engine {
 
     fn judge_all_of(&mut self, of: Of, now: Timestamp, out: &mut Vec<Transition>) {
         let rules: Vec<i64> =
-            self.rules.iter().filter(|r| r.kind.of == of && r.rule.enabled).map(|r| r.rule.no).collect();
+            self.rules.values().filter(|r| r.kind.of == of && r.rule.enabled).map(|r| r.rule.no).collect();
         for rule in rules {
             self.judge(rule, None, now, out);
         }
@@ -582,7 +608,7 @@ impl Engine {
     fn explained(&self, kind: &Kind, device: Option<DeviceId>) -> Option<Key> {
         let id = device?;
         for parent in kind.explained_by {
-            for rule in self.rules.iter().filter(|r| r.kind.word == *parent) {
+            for rule in self.rules.values().filter(|r| r.kind.word == *parent) {
                 let Some(map) = self.states.get(&(rule.rule.no, Some(id))) else { continue };
                 for (subject, state) in map {
                     match &state.phase {
@@ -600,8 +626,7 @@ impl Engine {
 
     /// Judges a rule of a device, the fleet or the server.
     fn judge(&mut self, no: i64, device: Option<DeviceId>, now: Timestamp, out: &mut Vec<Transition>) {
-        let Some(at) = self.rules.iter().position(|r| r.rule.no == no) else { return };
-        let Some(RuleNow { rule, kind }) = self.rules.get(at) else { return };
+        let Some(RuleNow { rule, kind }) = self.rules.get(&no) else { return };
         let kind = *kind;
         let known = device.map(|id| self.world.devices.get(&id));
         let gone = match known {
@@ -659,8 +684,7 @@ impl Engine {
             .map(|subject| (subject.clone(), if unknown { None } else { Some(Reading::Clear) }))
             .collect();
         all.extend(list.into_iter().map(|(subject, reading)| (subject, Some(reading))));
-        let mut wakes = Vec::new();
-        let mut due = Vec::new();
+        let (mut wakes, mut due, mut changed) = (Vec::new(), Vec::new(), false);
         for (subject, reading) in all {
             let key = Key { rule: no, device, subject };
             let before = map.remove(&key.subject);
@@ -682,9 +706,10 @@ impl Engine {
                     (Phase::Firing(firing), _) | (_, Some(Phase::Firing(firing))) => Some(firing.clone()),
                     _ => None,
                 };
-                out.extend(firing.map(|firing| transition(key.clone(), kind.word, &firing, &step)));
+                out.extend(firing.map(|firing| transition(key.clone(), kind.word, &firing, &step, now)));
             }
             if next.state != before {
+                changed = true;
                 self.dirty.insert(key.clone());
             }
             if let Some(state) = next.state {
@@ -701,25 +726,25 @@ impl Engine {
             self.fire_or_fold(&key, kind, since, so, now, out);
         }
         // A device that is part of a storm and is back, or is lost while one goes on.
-        if kind.folds && self.states.contains_key(&(no, None)) {
-            self.judge_storms(no, now, out);
+        if kind.folds && changed {
+            self.stormy.insert(no);
         }
     }
 
     /// Ends everything of a rule and a device.
     fn end(&mut self, no: i64, device: Option<DeviceId>, now: Timestamp, out: &mut Vec<Transition>) {
         let Some(map) = self.states.remove(&(no, device)) else { return };
-        let word = self.rules.iter().find(|r| r.rule.no == no).map_or("", |r| r.kind.word);
+        let word = self.rules.get(&no).map_or("", |r| r.kind.word);
         for (subject, state) in map {
             let key = Key { rule: no, device, subject };
             if let Phase::Firing(firing) = &state.phase {
-                let step = Step { what: What::Resolved, at: now, tell: firing.told };
-                out.push(transition(key.clone(), word, firing, &step));
+                let step = Step { what: What::Resolved, tell: firing.told };
+                out.push(transition(key.clone(), word, firing, &step, now));
             }
             self.dirty.insert(key);
         }
-        if device.is_some() && self.states.contains_key(&(no, None)) {
-            self.judge_storms(no, now, out);
+        if device.is_some() {
+            self.stormy.insert(no);
         }
     }
 
@@ -743,7 +768,7 @@ impl Engine {
         let storm = Key { rule: key.rule, device: None, subject: format!("storm:{}", group.storm.first.0) };
         for id in &group.members {
             let own = Key { rule: key.rule, device: Some(*id), subject: String::new() };
-            let fires = self.state(&own).map(|state| state.fires.clone()).unwrap_or_default();
+            let fires = self.fires(&own);
             self.put(&own, Some(State { phase: Phase::Folded { into: storm.to_string() }, fires }));
             self.dirty.insert(own);
         }
@@ -784,10 +809,10 @@ impl Engine {
     ) {
         let Some(rule) = self.rule(key.rule) else { return };
         let silenced = self.paused(PauseKind::Silence, key.rule, key.device, now);
-        let before = self.state(key).cloned();
-        let (state, step, wake) = fire(rule, kind, before, since, so, silenced, now);
+        let fires = self.fires(key);
+        let (state, step, wake) = fire(rule, kind, fires, since, so, silenced, now);
         if let Phase::Firing(firing) = &state.phase {
-            out.push(transition(key.clone(), kind.word, firing, &step));
+            out.push(transition(key.clone(), kind.word, firing, &step, now));
         }
         self.put(key, Some(state));
         self.dirty.insert(key.clone());
@@ -798,9 +823,7 @@ impl Engine {
 
     /// Brings the storms of a rule up to date: who is back, and who was lost with the others.
     fn judge_storms(&mut self, no: i64, now: Timestamp, out: &mut Vec<Transition>) {
-        let Some(RuleNow { rule, kind }) = self.rules.iter().find(|r| r.rule.no == no).cloned() else {
-            return;
-        };
+        let Some(RuleNow { rule, kind }) = self.rules.get(&no).cloned() else { return };
         let Some(storms) = self.states.get(&(no, None)).cloned() else { return };
         for (subject, mut state) in storms {
             let key = Key { rule: no, device: None, subject };
@@ -817,7 +840,7 @@ impl Engine {
             let joined = fold::joins(&self.world, &storm, &self.pending_of(no), &rule.body.scope);
             for (id, since) in &joined {
                 let own = Key { rule: no, device: Some(*id), subject: String::new() };
-                let fires = self.state(&own).map(|state| state.fires.clone()).unwrap_or_default();
+                let fires = self.fires(&own);
                 self.put(&own, Some(State { phase: Phase::Folded { into: text.clone() }, fires }));
                 self.dirty.insert(own);
                 storm.last = storm.last.max(*since);
@@ -836,10 +859,10 @@ impl Engine {
             members.sort_unstable();
             members.dedup();
             if members.is_empty() {
-                let step = Step { what: What::Resolved, at: now, tell: firing.told };
+                let step = Step { what: What::Resolved, tell: firing.told };
                 firing.telling = fold::over(&storm);
                 firing.members = storm.lost;
-                out.push(transition(key.clone(), kind.word, firing, &step));
+                out.push(transition(key.clone(), kind.word, firing, &step, now));
                 let idle = State { phase: Phase::Idle, fires: state.fires };
                 self.put(&key, Some(idle));
                 self.dirty.insert(key);
@@ -857,15 +880,11 @@ impl Engine {
             firing.severity = graver;
             let silenced = self.paused(PauseKind::Silence, no, None, now);
             let step = remind(&rule, firing, worse, silenced, now).or_else(|| {
-                changed.then_some(Step {
-                    what: What::Changed,
-                    at: now,
-                    tell: firing.told && silenced.is_none(),
-                })
+                changed.then_some(Step { what: What::Changed, tell: firing.told && silenced.is_none() })
             });
             let wake = next_wake(&rule, firing, silenced, now);
             if let Some(step) = step {
-                out.push(transition(key.clone(), kind.word, firing, &step));
+                out.push(transition(key.clone(), kind.word, firing, &step, now));
             }
             self.put(&key, Some(state));
             self.dirty.insert(key);
@@ -876,7 +895,7 @@ impl Engine {
     }
 }
 
-fn transition(key: Key, kind: &'static str, firing: &Firing, step: &Step) -> Transition {
+fn transition(key: Key, kind: &'static str, firing: &Firing, step: &Step, now: Timestamp) -> Transition {
     Transition {
         key,
         kind,
@@ -884,7 +903,7 @@ fn transition(key: Key, kind: &'static str, firing: &Firing, step: &Step) -> Tra
         telling: firing.telling(),
         members: firing.members.clone(),
         fired_at: firing.since,
-        at: step.at,
+        at: now,
         flapping: firing.flapping,
         hidden_by: firing.hidden_by.as_deref().and_then(Key::parse),
         tell: step.tell,
@@ -938,8 +957,7 @@ fn next(
             if kind.folds {
                 return Next { state: pending, step: None, wake: None, due: Some((since, so)) };
             }
-            let known = fires.is_empty().then_some(()).map_or_else(|| state(Phase::Idle), |()| None);
-            let (state, step, wake) = fire(rule, kind, known, since, so, at.silence, at.now);
+            let (state, step, wake) = fire(rule, kind, fires, since, so, at.silence, at.now);
             Next { state: Some(state), step: Some(step), wake, due: None }
         }
         // What was about to fire is not so any more, or nothing is known of it.
@@ -956,13 +974,12 @@ fn next(
 fn fire(
     rule: &Rule,
     kind: &'static Kind,
-    before: Option<State>,
+    mut fires: Vec<Timestamp>,
     since: Timestamp,
     so: So,
     silence: Option<Timestamp>,
     now: Timestamp,
 ) -> (State, Step, Option<Timestamp>) {
-    let mut fires = before.map(|state| state.fires).unwrap_or_default();
     fires.retain(|fired| now.millis_since(*fired) < FLAP_WITHIN_MS);
     fires.push(now);
     if fires.len() > FLAPS * 2 {
@@ -982,11 +999,12 @@ fn fire(
         hidden_by: None,
         acknowledged: false,
         members: so.members,
+        parts: so.parts,
         storm: None,
     };
     firing.severity = escalated(rule, kind, &firing, so.value, now);
     let wake = next_wake(rule, &firing, silence, now);
-    let step = Step { what: What::Fired, at: now, tell: firing.told };
+    let step = Step { what: What::Fired, tell: firing.told };
     (State { phase: Phase::Firing(Box::new(firing)), fires }, step, wake)
 }
 
@@ -1034,16 +1052,16 @@ fn remind(
     let tell = silence.is_none() && firing.hidden_by.is_none();
     if tell && !firing.told {
         (firing.told, firing.told_at, firing.said_at) = (true, now, now);
-        return Some(Step { what: What::Told, at: now, tell: true });
+        return Some(Step { what: What::Told, tell: true });
     }
     if worse {
         (firing.told_at, firing.said_at) = (now, now);
-        return Some(Step { what: What::Worse, at: now, tell });
+        return Some(Step { what: What::Worse, tell });
     }
     let due = rule.body.remind_s.is_some_and(|s| now.millis_since(firing.told_at) >= i64::from(s) * 1000);
     if due && tell && !firing.acknowledged {
         (firing.told_at, firing.said_at) = (now, now);
-        return Some(Step { what: What::Reminder, at: now, tell: true });
+        return Some(Step { what: What::Reminder, tell: true });
     }
     None
 }
@@ -1073,7 +1091,7 @@ fn still(
         };
         let over_at = since.plus_millis(calm);
         if over_at <= at.now {
-            let step = Step { what: What::Resolved, at: at.now, tell: firing.told };
+            let step = Step { what: What::Resolved, tell: firing.told };
             let forget =
                 fires.last().map(|last| last.plus_millis(FLAP_WITHIN_MS)).filter(|forget| *forget > at.now);
             let state = forget.is_some().then_some(State { phase: Phase::Idle, fires });
@@ -1087,13 +1105,14 @@ fn still(
     let mut more = false;
     if let Some(Reading::Holds(so)) = reading {
         let told = Saying { title: so.title, detail: so.detail };
-        let members = so.members.len() > firing.members.len();
-        more = members || (kind.word == "security_finding" && worse_findings(&firing.telling, &told));
+        more = so.members.len() > firing.members.len()
+            || so.parts.iter().any(|part| !firing.parts.contains(part));
         let by_time = at.now.millis_since(firing.said_at) >= SAY_AGAIN_MS;
         says = (told != firing.telling || so.members != firing.members) && (by_time || more);
         if says {
             (firing.telling, firing.members) = (told, so.members);
         }
+        firing.parts = so.parts;
     }
     let graver = escalated(rule, kind, &firing, value, at.now);
     let (worse, less) = (graver < firing.severity, graver > firing.severity);
@@ -1103,25 +1122,9 @@ fn still(
     let step = remind(rule, &mut firing, worse || more, silence, at.now).or_else(|| {
         (says || less || hidden).then(|| {
             firing.said_at = at.now;
-            Step {
-                what: What::Changed,
-                at: at.now,
-                tell: firing.told && silence.is_none() && firing.hidden_by.is_none(),
-            }
+            Step { what: What::Changed, tell: firing.told && silence.is_none() && firing.hidden_by.is_none() }
         })
     });
     let wake = next_wake(rule, &firing, silence, at.now);
     Next { state: Some(State { phase: Phase::Firing(Box::new(firing)), fires }), step, wake, due: None }
-}
-
-/// More findings than before are told anew, fewer are not.
-fn worse_findings(before: &Saying, after: &Saying) -> bool {
-    let count =
-        |saying: &Saying| saying.title.en.split(' ').next().and_then(|n| n.parse::<u32>().ok()).unwrap_or(1);
-    count(after) > count(before)
-}
-
-/// What a storm of many devices says when it is over, and before: see [`crate::fold`].
-pub(crate) fn saying(title: store::Said, detail: store::Said) -> Saying {
-    Saying { title, detail: Some(detail) }
 }

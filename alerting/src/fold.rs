@@ -8,7 +8,7 @@ use protocol::{DeviceId, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::{Said, Scope};
 
-use crate::engine::{Saying, saying};
+use crate::engine::Saying;
 use crate::facts::World;
 use crate::say::{cut, names, said, span};
 
@@ -198,13 +198,11 @@ pub(crate) fn say(world: &World, storm: &Storm, members: &[DeviceId], lost: usiz
         members.iter().filter_map(|id| world.devices.get(id)).map(|known| known.now.name.as_str()).collect();
     named.sort_unstable();
     let who = names(named.into_iter(), NAMES);
-    saying(
-        title,
-        said(
-            format!("Lost within {}: {}.", within.en, who.en),
-            format!("{}内同时断线：{}。", within.zh, who.zh),
-        ),
-    )
+    let detail = said(
+        format!("Lost within {}: {}.", within.en, who.en),
+        format!("{}内同时断线：{}。", within.zh, who.zh),
+    );
+    Saying { title, detail: Some(detail) }
 }
 
 /// What a storm says when all are back.
@@ -214,8 +212,6 @@ pub(crate) fn over(storm: &Storm) -> Saying {
         || said(String::new(), String::new()),
         |place| said(format!(" in {}", place.en), format!("{} 的 ", place.zh)),
     );
-    saying(
-        said(format!("{lost} devices{} offline", place.en), format!("{}{lost} 台设备离线", place.zh)),
-        said("All of them are back.", "已全部恢复。"),
-    )
+    let title = said(format!("{lost} devices{} offline", place.en), format!("{}{lost} 台设备离线", place.zh));
+    Saying { title, detail: Some(said("All of them are back.", "已全部恢复。")) }
 }

@@ -132,8 +132,8 @@ pub(crate) fn write(
     let tell = |channel: &Channel| {
         let kind = channels::kind(&channel.kind);
         let (edits, must_end) = (kind.is_some_and(|kind| kind.edits), kind.is_some_and(|kind| kind.must_end));
-        // Whoever changes what was sent is told of every change, all others of what is news.
-        if (step.what == What::Changed || silent_end) && !edits && !must_end {
+        // Whoever changes what was sent is told of every change, all others of what is news. What must be ended is.
+        if (step.what == What::Changed && !edits) || (silent_end && !edits && !must_end) {
             return None;
         }
         let until = held_until(channel, rule, step.telling.severity, whom, now);
@@ -256,6 +256,16 @@ mod tests {
         assert_eq!(
             told(&step(What::Resolved, Severity::Error), Some(&rule), &channels, &none),
             ["chat resolved"]
+        );
+        // What is kept open elsewhere is closed, and not told of every change.
+        let pager = [channel("pager", "pagerduty", Severity::Info)];
+        assert_eq!(
+            told(&step(What::Changed, Severity::Error), Some(&rule), &pager, &none),
+            Vec::<String>::new()
+        );
+        assert_eq!(
+            told(&step(What::Resolved, Severity::Error), Some(&rule), &pager, &none),
+            ["pager resolved"]
         );
         // A channel that fails is not told so itself.
         let failing = Transition {

@@ -161,3 +161,26 @@ fn dry_run_of_30_days_of_usage(bencher: Bencher<'_, '_>, kind: &str) {
         run
     });
 }
+
+/// 10,000 devices are lost at once, told of, and come back, all in one look each.
+#[divan::bench(sample_count = 3)]
+fn a_storm_of_10_000_devices(bencher: Bencher<'_, '_>) {
+    let there = |online: bool, at: Timestamp| {
+        (0..DEVICES).map(move |n| Fact::Device(DeviceNow { online: Some(online), ..device(n, 1, at) }))
+    };
+    bencher
+        .with_inputs(|| {
+            let rules = rules().into_iter().filter(|rule| rule.kind == "offline").collect();
+            let mut engine = Engine::new(Ruleset { rules, ..Ruleset::default() }, NOW, NOW);
+            engine.start(there(true, NOW), NOW);
+            engine
+        })
+        .bench_local_values(|mut engine| {
+            let (lost, told) = (NOW.plus_millis(1_000), NOW.plus_millis(60_000));
+            engine.step(there(false, lost), lost);
+            assert_eq!(engine.step([], told).len(), 1);
+            let over = engine.step(there(true, told), told);
+            assert_eq!(over.len(), 1);
+            over
+        });
+}

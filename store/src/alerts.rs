@@ -164,8 +164,6 @@ pub enum AlertDeed {
         /// All devices that it was about, when several are one alert.
         members: Vec<DeviceId>,
     },
-    /// Nothing but that people are told.
-    Keep,
 }
 
 /// One notification to one channel, to be made.
@@ -544,8 +542,7 @@ impl Store {
                     .await?;
                 Ok(Some(no))
             }
-            (AlertDeed::Keep, Some(no)) => Ok(Some(no)),
-            (AlertDeed::Update { .. } | AlertDeed::Resolve { .. } | AlertDeed::Keep, None) => Ok(None),
+            (AlertDeed::Update { .. } | AlertDeed::Resolve { .. }, None) => Ok(None),
         }
     }
 

@@ -185,7 +185,13 @@ async fn what_is_over_in_quiet_hours_is_never_told() {
     assert_eq!(deliveries(store).await, ["a fired skipped"]);
     // What became grave meanwhile was told at once, and so its end is told, too.
     step(deed("gone again"), told(&id, "c", "fired", true)).await;
-    step(AlertDeed::Keep, told(&id, "d", "worse", false)).await;
+    let worse = AlertDeed::Update {
+        telling: telling(Severity::Critical, "worse"),
+        members: vec![],
+        flapping: false,
+        hidden_by: None,
+    };
+    step(worse, told(&id, "d", "worse", false)).await;
     step(over(), told(&id, "e", "resolved", true)).await;
     let expected = ["a fired skipped", "c fired skipped", "d worse waiting", "e resolved held"];
     assert_eq!(deliveries(store).await, expected);

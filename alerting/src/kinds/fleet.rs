@@ -136,7 +136,7 @@ fn agent_outdated(view: &View<'_>) -> Readings {
     )
 }
 
-/// One alert of a device: its findings together. What is new makes it say so.
+/// One alert of a device: its findings together.
 fn findings(view: &View<'_>) -> Readings {
     let Some(device) = view.device else { return Readings::unknown() };
     let all = view.word("least") == "warning";
@@ -154,8 +154,9 @@ fn findings(view: &View<'_>) -> Readings {
     };
     let more = if n > titles.len() { " …" } else { "" };
     let detail = said(format!("{}{more}", titles.join("; ")), format!("{}{more}", titles.join("；")));
-    #[expect(clippy::cast_precision_loss, reason = "a few findings")]
-    let so = So { value: Some(n as f64), ..So::new(title).detail(detail) };
+    // One that is graver than before is another.
+    let part = |finding: &&crate::facts::Finding| format!("{}/{}", finding.check, finding.critical);
+    let so = So { parts: bad.iter().map(part).collect(), ..So::new(title).detail(detail) };
     Readings::so(so)
 }
 

@@ -391,11 +391,21 @@ pub(crate) struct So {
     pub(crate) for_ms: Option<i64>,
     /// Of these devices.
     pub(crate) members: Vec<DeviceId>,
+    /// What it consists of, in words: one that was not there before is news.
+    pub(crate) parts: Vec<String>,
 }
 
 impl So {
     pub(crate) fn new(title: Said) -> Self {
-        Self { title, detail: None, value: None, since: None, for_ms: None, members: Vec::new() }
+        Self {
+            title,
+            detail: None,
+            value: None,
+            since: None,
+            for_ms: None,
+            members: Vec::new(),
+            parts: Vec::new(),
+        }
     }
 
     pub(crate) fn detail(self, detail: Said) -> Self {

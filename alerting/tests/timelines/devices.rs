@@ -291,3 +291,25 @@ fn a_step_may_come_by_time() {
     story.keep(0, 18 * MINUTE, |m| m.cpu_pct = Some(95.0)).expect(&[]);
     story.keep(0, 2 * MINUTE, |m| m.cpu_pct = Some(95.0)).expect(&[("cpu", Worse, Critical)]);
 }
+
+#[test]
+fn a_new_finding_is_told_also_when_another_is_mended() {
+    let mut story = Story::new(&[rule(1, "security_finding")]);
+    let found = |checks: &[&str]| {
+        let finding = |check: &&str| alerting::facts::Finding {
+            check: (*check).to_owned(),
+            critical: true,
+            title: format!("{check} is open"),
+        };
+        Fact::Findings(id(0), checks.iter().map(finding).collect())
+    };
+    story.learn([found(&["a", "b"])]);
+    story.expect(&[("security_finding", Fired, Error)]);
+    story.learn([found(&["b"])]);
+    story.expect(&[]);
+    story.learn([found(&["b", "c"])]);
+    story.expect(&[("security_finding", Worse, Error)]);
+    assert!(story.last().telling.detail.as_ref().unwrap().en.contains("c is open"));
+    story.learn([found(&[])]);
+    story.expect(&[("security_finding", Resolved, Error)]);
+}

@@ -118,3 +118,17 @@ fn a_storm_goes_on_after_a_restart_and_each_device_has_one_end() {
     story.expect(&[("offline", Resolved, Error)]);
     assert_eq!(story.firing(), []);
 }
+
+#[test]
+fn what_was_folded_into_nothing_is_lost_anew() {
+    let mut story = tagged(30, |_| Some("house"));
+    for n in 0..30 {
+        story.lose(n);
+    }
+    story.pass(MINUTE).expect(&[("offline", Fired, Error)]);
+    // The alert is not there any more at the next start: whoever is away is told of.
+    story.told.clear();
+    story.seen = 0;
+    story.restart(MINUTE).pass(MINUTE).expect(&[("offline", Fired, Error)]);
+    assert_eq!(story.last().members.len(), 30);
+}
